@@ -1,0 +1,82 @@
+"""Which backend computes: `use_backend`, `get_backend`, `available_backends`.
+
+Backends are loaded when they are first used, so `import tinyconv` never imports
+numba or cupy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import TracebackType
+
+from tinyconv.backends.base import Backend
+
+_CLASSES = {
+    "numpy": ("tinyconv.backends.numpy", "NumpyBackend"),
+    "numba": ("tinyconv.backends.numba", "NumbaBackend"),
+}
+_DEFAULT = os.environ.get("TINYCONV_BACKEND", "numba")
+
+_loaded: dict[str, Backend] = {}
+_current: Backend | None = None
+
+
+def get_backend() -> Backend:
+    """The backend in use; the first call loads the default (numba, or TINYCONV_BACKEND)."""
+    global _current
+    if _current is None:
+        _current = load(_DEFAULT)
+    return _current
+
+
+def available_backends() -> list[str]:
+    """Names that `use_backend` takes."""
+    return list(_CLASSES)
+
+
+def load(name: str) -> Backend:
+    """The backend of that name, without making it the current one.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if name not in _CLASSES:
+        raise ValueError(f"backend must be one of {available_backends()}. Received: {name!r}")
+    if name not in _loaded:
+        module, cls = _CLASSES[name]
+        _loaded[name] = getattr(importlib.import_module(module), cls)()
+    return _loaded[name]
+
+
+class use_backend:  # noqa: N801  (reads as a function, works as a context manager)
+    """Compute with another backend from now on, or inside a `with` block.
+
+    Args:
+        name: "numpy" (the textbook) or "numba" (fast; the default).
+
+    Raises:
+        ValueError: for an unknown name.
+
+    Example:
+        >>> tinyconv.use_backend("numpy")          # from now on
+        >>> with tinyconv.use_backend("numba"):    # only here
+        ...     model.predict(x)
+    """
+
+    def __init__(self, name: str) -> None:
+        global _current
+        self._previous = get_backend() if _current is not None else None
+        _current = load(name)
+
+    def __enter__(self) -> Backend:
+        return get_backend()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        global _current
+        _current = self._previous

@@ -1,0 +1,42 @@
+"""Settings that hold for the whole process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_FLOATS = ("float32", "float64")
+_floatx = "float32"
+
+
+def floatx() -> str:
+    """The dtype that new layers give their parameters: "float32" or "float64"."""
+    return _floatx
+
+
+def set_floatx(dtype: Any) -> None:
+    """Set the dtype of parameters created from now on.
+
+    Raises:
+        ValueError: if `dtype` is neither float32 nor float64.
+    """
+    global _floatx
+    _floatx = float_dtype(dtype)
+
+
+def float_dtype(dtype: Any) -> str:
+    """Name of a supported parameter dtype; None means `floatx()`.
+
+    Raises:
+        ValueError: if `dtype` is neither float32 nor float64.
+    """
+    if dtype is None:
+        return _floatx
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in _FLOATS:
+        raise ValueError(f"dtype must be one of {_FLOATS}. Received: dtype={dtype!r}")
+    return name
