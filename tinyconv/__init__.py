@@ -1,0 +1,53 @@
+"""tinyconv: a convolutional-network engine written from scratch, with Keras' vocabulary.
+
+Every derivative is written by hand beside its formula. Start reading at
+`tinyconv/layers/conv2d.py`, then `tinyconv/backends/numpy/convolution.py`.
+"""
+
+from tinyconv import (
+    activations,
+    backends,
+    callbacks,
+    config,
+    data,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    nn,
+    optimizers,
+    regularizers,
+    utils,
+)
+from tinyconv.backends import available_backends, get_backend, use_backend
+from tinyconv.layers import Input
+from tinyconv.models import Model, Sequential
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Input",
+    "Model",
+    "Sequential",
+    "__version__",
+    "activations",
+    "available_backends",
+    "backends",
+    "callbacks",
+    "config",
+    "data",
+    "datasets",
+    "get_backend",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "nn",
+    "optimizers",
+    "regularizers",
+    "use_backend",
+    "utils",
+]

@@ -1,0 +1,50 @@
+"""Watching one value for improvement."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from tinyconv.callbacks.base import Logs
+
+
+class Monitor:
+    """Tells whether a value of the logs has become better.
+
+    Args:
+        name: the value's name, "val_loss" say.
+        mode: "min", "max", or "auto": accuracies should rise, everything else fall.
+        min_delta: the least change that counts.
+        best: the value to beat; None for the first that comes.
+
+    Raises:
+        ValueError: for another mode.
+    """
+
+    def __init__(
+        self, name: str, mode: str = "auto", min_delta: float = 0.0, best: float | None = None
+    ) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be auto, min or max. Received: mode={mode!r}")
+        rises = mode == "max" or (mode == "auto" and ("acc" in name or "auc" in name))
+        self.name, self.sign, self.min_delta = name, -1 if rises else 1, abs(min_delta)
+        self.reset(best)
+
+    def reset(self, best: float | None = None) -> None:
+        """Forget the best value."""
+        self.best = self.sign * math.inf if best is None else best
+
+    def value(self, logs: Logs | None) -> float | None:
+        """The watched value; None, with a warning, when it is not among the logs."""
+        value = (logs or {}).get(self.name)
+        if value is None:
+            known = ", ".join(logs or {})
+            warnings.warn(
+                f"{self.name!r} is monitored but not there. Available: {known}", stacklevel=3
+            )
+        return value
+
+    def improves(self, value: float, best: float | None = None) -> bool:
+        """Whether `value` beats the best (or another) by more than `min_delta`."""
+        best = self.best if best is None else best
+        return self.sign * (best - value) > self.min_delta

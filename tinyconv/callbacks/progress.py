@@ -1,0 +1,163 @@
+"""What a person watches: a bar on a terminal, else a line an epoch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from tinyconv.callbacks.base import Callback, Logs
+
+_REFRESH_SECONDS = 0.1  # drawing more often costs time and nobody sees it
+
+
+def progress_bar(verbose: Any) -> Callback | None:
+    """The callback for a `verbose` argument.
+
+    0 gives None, 1 a bar, 2 a line an epoch; "auto" is 1 on a terminal and 2 elsewhere.
+
+    Raises:
+        ValueError: for any other value.
+    """
+    if verbose == "auto":
+        verbose = 1 if sys.stdout.isatty() else 2
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"verbose must be 0, 1, 2 or 'auto'. Received: verbose={verbose!r}")
+    if verbose == 0:
+        return None
+    return ProgressBar() if verbose == 1 else EpochLines()
+
+
+class EpochLines(Callback):
+    """One line an epoch: its time, and every value of the logs."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Print the line."""
+        seconds = time.perf_counter() - self._started
+        epochs, steps = self.params.get("epochs", epoch + 1), self.params.get("steps") or 1
+        each = f"{seconds:.1f} s, {1000 * seconds / steps:.1f} ms/step"
+        print(f"Epoch {epoch + 1}/{epochs} - {each} - {values_text(logs)}", flush=True)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Print the result of `evaluate`; within `fit` the epoch's line holds it."""
+        if "epochs" not in self.params:
+            print(f"Evaluation - {values_text(logs)}", flush=True)
+
+
+class ProgressBar(Callback):
+    """A bar for each epoch (or evaluation, or prediction) with speed and running means."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(highlight=False)
+        self._bar: Any = None
+
+    # ---- one bar --------------------------------------------------------------
+
+    def _open(self, title: str) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self.close()
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("[cyan]{task.fields[speed]}"),
+            TextColumn("{task.fields[values]}"),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=self.params.get("steps"), speed="", values="")
+        self._started = time.perf_counter()
+        self._title, self._done, self._drawn = title, 0, 0.0
+        self._bar.start()
+
+    def _advance(self, done: int, logs: Logs | None) -> None:
+        now = time.perf_counter()
+        if self._bar is not None and now - self._drawn >= _REFRESH_SECONDS:
+            self._drawn = now
+            self._draw(done, logs)
+
+    def _draw(self, done: int, logs: Logs | None) -> None:
+        seconds = time.perf_counter() - self._started
+        left = seconds / done * ((self.params.get("steps") or done) - done)
+        speed = f"{1000 * seconds / done:.1f} ms/step, {_clock(left)} left"
+        self._bar.update(self._task, completed=done, speed=speed, values=values_text(logs))
+        self._bar.refresh()
+
+    def _finish(self, logs: Logs | None) -> None:
+        """Replace the bar by a line that may be as long as it needs."""
+        if self._bar is None:
+            return
+        seconds = time.perf_counter() - self._started
+        self.close()
+        speed = f"{1000 * seconds / self._done:.1f} ms/step" if self._done else "no step"
+        line = f"[bold]{self._title}[/] {_clock(seconds)} [cyan]{speed}[/]"
+        values = values_text(logs)
+        self._console.print(f"{line} - {values}" if values else line)
+
+    def close(self) -> None:
+        """Leave the terminal as it was, also after an exception."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    # ---- what it is told ------------------------------------------------------
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """A new bar."""
+        self._open(f"Epoch {epoch + 1}/{self.params.get('epochs', epoch + 1)}")
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A step further."""
+        self._done = batch + 1
+        self._advance(self._done, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """The bar with the epoch's values stays on the screen."""
+        self._finish(logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """A bar for `evaluate`; within `fit` the epoch's bar stays."""
+        if "epochs" not in self.params:
+            self._open("Evaluate")
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A step further."""
+        if "epochs" not in self.params:
+            self._done = batch + 1
+            self._advance(self._done, logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """The result stays on the screen."""
+        if "epochs" not in self.params:
+            self._finish(logs)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """A bar for `predict`."""
+        self._open("Predict")
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A step further."""
+        self._done = batch + 1
+        self._advance(self._done, None)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """The bar stays on the screen."""
+        self._finish(None)
+
+
+def values_text(logs: Logs | None) -> str:
+    """loss: 0.3978 - accuracy: 0.8572."""
+    return " - ".join(f"{name}: {value:.4f}" for name, value in (logs or {}).items())
+
+
+def _clock(seconds: float) -> str:
+    """75.3 -> 1:15."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

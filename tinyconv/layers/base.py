@@ -1,0 +1,276 @@
+"""What all layers share: parameters, shapes, and the two halves of the chain rule."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from tinyconv import config, initializers, registry
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import LINEAR, Activation, Array
+from tinyconv.geometry import Shape
+from tinyconv.layers.variable import Variable
+from tinyconv.regularizers import L1L2
+
+Gradients = dict[str, Array]
+
+
+class Cache(SimpleNamespace):
+    """What one forward pass kept for its backward pass: a value, owned by the caller."""
+
+    def __init__(self, owner: Layer, shape: tuple[int, ...], **kept: Any) -> None:
+        super().__init__(owner=owner, shape=shape, **kept)
+
+
+class Layer:
+    """A function with parameters whose derivative is written by hand.
+
+        y, cache  = layer.forward(x, training=True)
+        dx, grads = layer.backward(dy, cache)       # grads has the keys of layer.params
+
+    A subclass creates parameters in `build`, and defines `forward`, `backward`
+    and, if it changes the shape, `compute_output_shape`. Nothing of a forward
+    pass stays on the layer, so it may be used twice, or by several threads.
+
+    Args:
+        name: shown in summaries and errors; numbered by class if None.
+        trainable: whether training changes the parameters.
+        dtype: of the parameters, "float32" or "float64"; None takes `config.floatx()`.
+        input_shape: shape without the batch, on the first layer of a `Sequential`.
+
+    Raises:
+        TypeError: naming an argument that is not supported.
+    """
+
+    config_keys: tuple[str, ...] = ()  # constructor arguments, kept as attributes
+    rank: int | None = None  # required rank of the input, if any
+    axes = "(batch, ...)"  # what the axes of the input mean
+    activation: Activation = LINEAR  # applied last; a loss may take it over, see forward_logits
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        input_shape: Shape | None = None,
+        **unsupported: Any,
+    ) -> None:
+        cls = type(self).__name__
+        if unsupported:
+            raise TypeError(f"{cls}: unsupported argument {next(iter(unsupported))!r}")
+        self.name = name if name is not None else registry.unique_name(cls)
+        self._trainable = bool(trainable)
+        self.dtype = config.float_dtype(dtype)
+        self.declared_shape = None if input_shape is None else checked_shape(input_shape, cls)
+        self.params: dict[str, Array] = {}
+        self.state: dict[str, Array] = {}
+        self.regularizers: dict[str, L1L2] = {}
+        self.channels: int | None = None  # length of the last input axis, once built
+        self.built = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.name!r}"
+
+    # ---- to be defined by a subclass ------------------------------------------
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the parameters for inputs of this shape (batch, and None where unknown)."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the output for an input of this shape; the same unless defined."""
+        return input_shape
+
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        """x -> (y, cache)."""
+        raise TypeError(f"{self!r} defines no forward(x, training)")
+
+    def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        """dy -> (dx, grads): the chain rule through this layer."""
+        raise TypeError(f"{self!r} defines no backward(dy, cache)")
+
+    # ---- variations that a model asks for -------------------------------------
+
+    @property
+    def final_activation(self) -> str:
+        """Name of the activation that y has gone through last."""
+        return self.activation.name
+
+    def backward_parameters(self, dy: Array, cache: Cache) -> Gradients:
+        """The gradients of the parameters alone, where nobody below needs dx."""
+        return self.backward(dy, cache)[1]
+
+    def forward_logits(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        """`forward` without the final activation, for a loss that is fused with it."""
+        raise TypeError(f"{self!r} has no final activation")
+
+    def infer(self, x: Array) -> Array:
+        """y alone, in inference mode."""
+        return self.forward(x, training=False)[0]
+
+    def __call__(self, x: Any, training: bool = False) -> Array:
+        """y for an array, in inference mode unless `training`."""
+        return self.forward(x, training)[0] if training else self.infer(x)
+
+    # ---- parameters -----------------------------------------------------------
+
+    def add_weight(
+        self,
+        key: str,
+        shape: tuple[int, ...],
+        initializer: Any = "glorot_uniform",
+        regularizer: L1L2 | None = None,
+        trainable: bool = True,
+    ) -> None:
+        """Create `params[key]` (or `state[key]` when not trainable)."""
+        values = initializers.get(initializer)(shape, self.dtype)
+        store = self.params if trainable else self.state
+        store[key] = get_backend().asarray(values, self.dtype)
+        if regularizer is not None:
+            self.regularizers[key] = regularizer
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes this layer."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All variables: trained parameters first, then statistics."""
+        return [Variable(self, key, f"{self.name}/{key}") for key in (*self.params, *self.state)]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The variables that training changes by their gradients."""
+        return [weight for weight in self.weights if weight.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """All the others."""
+        return [weight for weight in self.weights if not weight.trainable]
+
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+    variables = weights
+
+    def count_params(self) -> int:
+        """Number of parameters, statistics included."""
+        return sum(int(np.prod(weight.shape)) for weight in self.weights)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all variables as NumPy arrays, in the order of `weights`."""
+        return [get_backend().to_numpy(weight.value).copy() for weight in self.weights]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Overwrite all variables; nothing changes if one of them does not fit.
+
+        Raises:
+            ValueError: naming the variable, its shape and the shape that came.
+        """
+        variables, arrays = self.weights, [np.asarray(weight) for weight in weights]
+        if len(arrays) != len(variables):
+            raise ValueError(
+                f"{self!r}: expected {len(variables)} weights. Received: {len(arrays)}"
+            )
+        for variable, array in zip(variables, arrays, strict=True):
+            if variable.shape != array.shape:
+                raise ValueError(
+                    f"{variable.path}: expected shape {variable.shape}. Received: {array.shape}"
+                )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+
+    # ---- checks ---------------------------------------------------------------
+
+    def ensure_built(self, input_shape: Shape) -> None:
+        """Check the shape and, the first time, create the parameters for it."""
+        self.check_shape(input_shape)
+        if not self.built:
+            self.build(input_shape)
+            self.built = True
+
+    def check_shape(self, shape: Shape) -> None:
+        """Raise ValueError unless an input of this shape fits the layer."""
+        if self.rank is not None and len(shape) != self.rank:
+            hint = ""
+            if self.rank == 4 and len(shape) == 3 and shape[-1] not in (1, 3):
+                hint = ". For grey images add the channel axis: x[..., None]"
+            raise ValueError(
+                f"{self!r}: expected {self.rank}-D input {self.axes}. "
+                f"Received: shape {tuple(shape)}{hint}"
+            )
+        if self.channels is not None and shape[-1] != self.channels:
+            raise ValueError(
+                f"{self!r}: expected {self.channels} values along the last axis of {self.axes}, "
+                f"the number it was built for. Received: shape {tuple(shape)}"
+            )
+        if 0 in shape:
+            raise ValueError(f"{self!r}: the input holds no values. Received: shape {tuple(shape)}")
+
+    def cast(self, x: Any) -> Array:
+        """x as an array of the backend, of the dtype of this layer's parameters."""
+        return get_backend().asarray(x, self.dtype)
+
+    def prepare(self, x: Any) -> Array:
+        """x as an array of the backend and of this layer's dtype, its shape checked."""
+        x = self.cast(x)
+        self.ensure_built((None, *x.shape[1:]) if x.shape and x.shape[0] else x.shape)
+        return x
+
+    def check_backward(self, dy: Any, cache: Cache) -> Array:
+        """dy as an array, after checking that the cache and its shape belong to this layer."""
+        owner = getattr(cache, "owner", None)
+        if owner is not self:
+            came = f"the cache of {owner!r}" if isinstance(owner, Layer) else repr(type(cache))
+            raise ValueError(
+                f"{self!r}: backward needs the cache that its own forward returned. "
+                f"Received: {came}"
+            )
+        dy = self.cast(dy)
+        if dy.shape != cache.shape:
+            raise ValueError(
+                f"{self!r}: expected dy of the output's shape {cache.shape}. Received: {dy.shape}"
+            )
+        return dy
+
+    # ---- configuration --------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, in plain Python values."""
+        values: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        values["dtype"] = self.dtype
+        for key in self.config_keys:
+            value = getattr(self, key)
+            values[key] = value.name if isinstance(value, Activation) else registry.serialize(value)
+        return values
+
+    @classmethod
+    def from_config(cls, values: dict[str, Any]) -> Layer:
+        """A new layer, without the weights, from `get_config`."""
+        return cls(**values)
+
+
+def checked_shape(shape: Any, owner: str) -> Shape:
+    """A shape without the batch, as a tuple.
+
+    Raises:
+        ValueError: unless it is a tuple of positive integers or None.
+    """
+    given = shape
+    try:
+        shape = tuple(shape)
+        fine = all(n is None or (int(n) == n and n > 0) for n in shape)
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise ValueError(
+            f"{owner}: input_shape must be a tuple of positive integers or None, without the "
+            f"batch. Received: {given!r}"
+        )
+    return tuple(n if n is None else int(n) for n in shape)

@@ -1,0 +1,79 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import Activation, Array
+from tinyconv.geometry import Shape, pair
+from tinyconv.layers.affine import Affine
+from tinyconv.layers.base import Cache, Gradients
+
+
+class Dense(Affine):
+    """y = activation(x @ kernel + bias) over the last axis.
+
+    x (..., C) -> y (..., units), kernel (C, units), bias (units,).
+
+    Args:
+        units: length of the output's last axis.
+        activation: a name, a function of `tinyconv.nn`, or None.
+        use_bias, kernel_initializer, ...: see `Affine`; name, dtype, ...: see `Layer`.
+
+    Raises:
+        ValueError: if `units` is not a positive integer, or a name is unknown.
+    """
+
+    config_keys = ("units", *Affine.affine_keys)
+    axes = "(batch, ..., values)"
+
+    def __init__(self, units: int, activation: Any = None, **affine: Any) -> None:
+        super().__init__(activation, **affine)
+        self.units = pair(units, f"{self!r}: units")[0]
+
+    def build(self, input_shape: Shape) -> None:
+        """kernel (C, units), bias (units,)."""
+        channels = input_shape[-1]
+        if channels is None:
+            raise ValueError(
+                f"{self!r}: the length of the last axis must be known. Received: {input_shape}"
+            )
+        self.channels = channels
+        self.add_kernel_and_bias((channels, self.units))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """(..., C) -> (..., units)."""
+        return (*input_shape[:-1], self.units)
+
+    def check_shape(self, shape: Shape) -> None:
+        """At least (batch, values)."""
+        if len(shape) < 2:
+            raise ValueError(
+                f"{self!r}: expected input of at least 2 axes {self.axes}. Received: shape {shape}"
+            )
+        super().check_shape(shape)
+
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        """z = x @ kernel + bias,  y = activation(z)."""
+        return self._forward(x, self.activation)
+
+    def _forward(self, x: Array, activation: Activation) -> tuple[Array, Cache]:
+        x = self.prepare(x)
+        rows = x.reshape(-1, x.shape[-1])
+        z = get_backend().matmul(rows, self.params["kernel"]).reshape(*x.shape[:-1], self.units)
+        y, saved = self._activate(z, activation)
+        return y, Cache(self, y.shape, x=x, saved=saved, activation=activation)
+
+    def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        """dx = dz @ kernel^T."""
+        dz, grads = self._backward_parameters(dy, cache)
+        dx = get_backend().matmul(dz, self.params["kernel"].T)
+        return dx.reshape(cache.x.shape), grads
+
+    def _backward_parameters(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        """dz = dy * activation'(z),  dkernel = x^T @ dz,  dbias = sum of dz over the rows."""
+        dz, grads = self._activate_backward(dy, cache)
+        dz = dz.reshape(-1, self.units)
+        rows = cache.x.reshape(-1, cache.x.shape[-1])
+        return dz, {"kernel": get_backend().matmul(rows.T, dz), **grads}

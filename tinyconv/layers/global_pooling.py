@@ -1,0 +1,68 @@
+"""One value per channel for the whole image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import Array
+from tinyconv.geometry import Shape
+from tinyconv.layers.base import Cache, Gradients, Layer
+from tinyconv.layers.windowed import check_data_format
+
+
+class GlobalPooling2D(Layer):
+    """Base of the two: x (N, H, W, C) -> y (N, C), or (N, 1, 1, C) with `keepdims`."""
+
+    config_keys = ("keepdims",)
+    rank = 4
+    axes = "(batch, height, width, channels)"
+
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **base: Any) -> None:
+        super().__init__(**base)
+        check_data_format(data_format, self)
+        self.keepdims = bool(keepdims)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """(N, H, W, C) -> (N, C)."""
+        self.check_shape(input_shape)
+        N, _, _, C = input_shape
+        return (N, 1, 1, C) if self.keepdims else (N, C)
+
+
+class GlobalAveragePooling2D(GlobalPooling2D):
+    """y[n,c] = mean over h,w of x[n,h,w,c]. Source: Lin et al. 2014, "Network in Network", 3.2."""
+
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        """y = mean of x."""
+        x = self.prepare(x)
+        y = x.mean(axis=(1, 2), keepdims=self.keepdims)
+        return y, Cache(self, y.shape, x_shape=x.shape)
+
+    def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        """dx[n,h,w,c] = dy[n,c] / (H * W), the same for every pixel."""
+        dy = self.check_backward(dy, cache)
+        N, H, W, C = cache.x_shape
+        xp = get_backend().xp
+        share = dy.reshape(N, 1, 1, C) / dy.dtype.type(H * W)
+        return xp.ascontiguousarray(xp.broadcast_to(share, (N, H, W, C))), {}
+
+
+class GlobalMaxPooling2D(GlobalPooling2D):
+    """y[n,c] = max over h,w of x[n,h,w,c]."""
+
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        """y = max of x."""
+        x = self.prepare(x)
+        y = x.max(axis=(1, 2), keepdims=self.keepdims)
+        return y, Cache(self, y.shape, x=x, maximum=y)
+
+    def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        """dx = dy where x is the maximum; equal maxima share it, as in a plain reduction."""
+        dy = self.check_backward(dy, cache)
+        N, _, _, C = cache.x.shape
+        wins = cache.x == cache.maximum.reshape(N, 1, 1, C)
+        count = wins.sum(axis=(1, 2), keepdims=True).astype(dy.dtype)
+        # A NaN maximum equals nothing: then the gradient is NaN, not a division by zero.
+        count[count == 0] = dy.dtype.type("nan")
+        return wins * (dy.reshape(N, 1, 1, C) / count), {}

@@ -1,0 +1,164 @@
+"""What all losses share: shapes, sample weights, and the reduction to one number."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import Array
+
+EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
+_REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
+
+
+class LossResult(NamedTuple):
+    """The outcome of one batch.
+
+    Attributes:
+        value: the loss, a float (an array of losses per sample for reduction None).
+        gradient: its derivative by the predictions, or by the logits where they were given.
+        predictions: the predictions, computed from the logits where those were given.
+    """
+
+    value: Any
+    gradient: Array
+    predictions: Array
+
+
+class Loss:
+    """loss = sum over samples of weight * loss_of_sample, divided by the number of samples.
+
+    Args:
+        reduction: "sum_over_batch_size" ("mean"), "sum", or None for one value a sample.
+        name: shown in logs.
+
+    Raises:
+        ValueError: for any other reduction.
+        TypeError: naming an argument that is not supported.
+    """
+
+    fused_activation: str | None = None  # the activation this loss takes over
+    config_keys: tuple[str, ...] = ("reduction", "name")
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        **unsupported: Any,
+    ) -> None:
+        cls = type(self).__name__
+        if unsupported:
+            raise TypeError(f"{cls}: unsupported argument {next(iter(unsupported))!r}")
+        if reduction not in _REDUCTIONS:
+            raise ValueError(
+                f"{cls}: reduction must be one of {_REDUCTIONS}. Received: {reduction!r}"
+            )
+        self.reduction, self.name = reduction, name or cls
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {key: getattr(self, key) for key in self.config_keys}
+
+    # ---- to be defined by a subclass ------------------------------------------
+
+    def check_targets(self, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array:
+        """The targets in their proper shape; ValueError unless they fit the predictions."""
+        raise TypeError(f"{self.name} defines no check_targets")
+
+    def rows(self, targets: Array, predictions: Array) -> tuple[Array, Array]:
+        """(losses (N,), their derivatives (N, K)) for predictions (N, K)."""
+        raise TypeError(f"{self.name} defines no rows")
+
+    def fused_rows(
+        self, targets: Array, logits: Array, weights: Array
+    ) -> tuple[Array, Array, Array]:
+        """(losses (N,), predictions (N, K), dlogits (N, K)) with the activation taken over."""
+        raise TypeError(f"{self.name} takes over no activation")
+
+    # ---- what callers use -----------------------------------------------------
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss: a float, or one value a sample for reduction None."""
+        return self.compute(y_true, y_pred, sample_weight).value
+
+    def compute(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, from_logits: bool = False
+    ) -> LossResult:
+        """Loss and gradient of one batch.
+
+        Args:
+            y_true: targets, see the loss.
+            y_pred: predictions (..., K), or logits.
+            sample_weight: factor of each sample, (N,) or of the shape of y_pred less its last axis.
+            from_logits: whether the activation before this loss is to be taken over.
+
+        Raises:
+            ValueError: for targets or weights that do not fit the predictions.
+        """
+        backend = get_backend()
+        y_pred = backend.asarray(y_pred)
+        if y_pred.dtype.kind != "f":
+            y_pred = y_pred.astype("float32")
+        targets = self.check_targets(np.asarray(y_true), y_pred.shape)
+        rows = y_pred.reshape(-1, y_pred.shape[-1]) if y_pred.ndim > 1 else y_pred.reshape(-1, 1)
+        targets = backend.asarray(targets).reshape(-1, *targets.shape[y_pred.ndim - 1 :])
+        sample_weights = self._sample_weights(sample_weight, y_pred.shape[:-1], rows.dtype)
+        weights = sample_weights
+        if self.reduction in ("sum_over_batch_size", "mean"):
+            weights = sample_weights / rows.dtype.type(max(len(rows), 1))
+        if from_logits:
+            losses, predictions, gradient = self.fused_rows(targets, rows, weights)
+        else:
+            losses, slopes = self.rows(targets, rows)
+            predictions, gradient = rows, weights[:, None] * slopes
+        shape = y_pred.shape
+        value: Any = losses * weights
+        value = (
+            value.reshape(shape[:-1]) if self.reduction in ("none", None) else float(value.sum())
+        )
+        return LossResult(value, gradient.reshape(shape), predictions.reshape(shape))
+
+    def _sample_weights(self, given: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """One weight for each row."""
+        if given is None:
+            return np.ones(int(np.prod(shape)), dtype)
+        weights = np.asarray(given, dtype)
+        if weights.ndim > 1 and weights.shape[-1] == 1 and weights.ndim > len(shape):
+            weights = weights[..., 0]
+        if weights.shape != shape[: weights.ndim] and weights.ndim > 0:
+            raise ValueError(
+                f"{self.name}: expected sample weights of shape {shape[:1]} or {shape}. "
+                f"Received: shape {weights.shape}"
+            )
+        trailing = len(shape) - weights.ndim
+        return np.broadcast_to(weights.reshape(*weights.shape, *[1] * trailing), shape).reshape(-1)
+
+
+def same_shape(loss: str, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array:
+    """Targets of the predictions' shape, with the last axis added where it is 1.
+
+    Raises:
+        ValueError: naming the loss and both shapes.
+    """
+    if y_true.shape == y_pred_shape[:-1] and y_pred_shape[-1:] == (1,):
+        y_true = y_true[..., None]
+    if y_true.shape[1:] != tuple(y_pred_shape[1:]) or (
+        y_pred_shape[0] is not None and len(y_true) != y_pred_shape[0]
+    ):
+        hint = ""
+        if y_true.ndim == len(y_pred_shape) - 1 and y_true.dtype.kind in "iu":
+            hint = ". For integer classes use sparse_categorical_crossentropy"
+        raise ValueError(
+            f"{loss}: expected targets of the predictions' shape {tuple(y_pred_shape)}. "
+            f"Received: shape {y_true.shape}{hint}"
+        )
+    return y_true
+
+
+def clip(p: Array) -> tuple[Array, Array]:
+    """Probabilities kept within [EPSILON, 1 - EPSILON], and where they were there already."""
+    low, high = p.dtype.type(EPSILON), p.dtype.type(1 - EPSILON)
+    xp = get_backend().xp
+    return xp.clip(p, low, high), ~((p < low) | (p > high))

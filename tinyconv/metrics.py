@@ -1,0 +1,165 @@
+"""Metrics: what a person reads during training, averaged over the samples seen so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyconv import registry
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import Array
+
+
+class Metric:
+    """A running mean of `values(y_true, y_pred)`, weighted by the samples' weights."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or registry.snake_case(type(self).__name__)
+        self.reset_state()
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """One number for each sample (and pixel)."""
+        raise TypeError(f"{type(self).__name__} defines no values(y_true, y_pred)")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add one batch."""
+        y_pred = get_backend().to_numpy(get_backend().asarray(y_pred))
+        self._add(self.values(np.asarray(y_true), y_pred), sample_weight)
+
+    def _add(self, values: Array, sample_weight: Any) -> None:
+        if sample_weight is None:
+            self._total += float(values.sum())
+            self._count += values.size
+            return
+        weights = np.asarray(sample_weight, "float64")
+        weights = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
+        weights = np.broadcast_to(weights, values.shape)
+        self._total += float((values * weights).sum())
+        self._count += float(weights.sum())
+
+    def result(self) -> float:
+        """The mean so far; 0 before the first sample."""
+        return self._total / self._count if self._count else 0.0
+
+    def reset_state(self) -> None:
+        """Forget all samples."""
+        self._total = 0.0
+        self._count = 0.0
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        """Add one batch and return the mean so far."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+
+class Mean(Metric):
+    """The mean of plain numbers, a loss say: `update_state(value, weight)`."""
+
+    def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> None:
+        """Add values with a weight: the second argument, or `sample_weight`."""
+        weight = y_pred if sample_weight is None else sample_weight
+        self._add(np.asarray(y_true, "float64"), weight)
+
+
+class SparseCategoricalAccuracy(Metric):
+    """How often the largest of the outputs (N, K) is the label, (N,) or (N, 1)."""
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """1 where argmax(y_pred) = y_true; of equal outputs the first counts."""
+        return _labels(y_true, y_pred) == y_pred.argmax(axis=-1)
+
+
+class CategoricalAccuracy(Metric):
+    """How often the largest of the outputs (N, K) is the largest of the targets (N, K)."""
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """1 where argmax(y_pred) = argmax(y_true)."""
+        return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
+
+
+class BinaryAccuracy(Metric):
+    """How often an output above `threshold` is a target of 1, and one below of 0."""
+
+    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
+        super().__init__(name)
+        if not 0 < threshold < 1:
+            raise ValueError(f"threshold must be between 0 and 1. Received: {threshold}")
+        self.threshold = threshold
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """The mean over the outputs of [(p > threshold) = t]."""
+        y_true = y_true.reshape(y_pred.shape)
+        return ((y_pred > self.threshold) == y_true).mean(axis=-1)
+
+
+class SparseTopKCategoricalAccuracy(Metric):
+    """How often the label is among the k largest outputs."""
+
+    def __init__(self, k: int = 5, name: str | None = None) -> None:
+        super().__init__(name)
+        self.k = k
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """1 where fewer than k outputs are greater than the label's."""
+        own = np.take_along_axis(y_pred, _labels(y_true, y_pred)[..., None].astype("int64"), -1)
+        return ((y_pred > own).sum(axis=-1) < self.k) & np.isfinite(own[..., 0])
+
+
+class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):
+    """The same for targets (N, K)."""
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """The label is the largest target."""
+        return super().values(y_true.argmax(axis=-1), y_pred)
+
+
+class MeanSquaredError(Metric):
+    """Mean of (p - t)^2."""
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """The mean over the outputs."""
+        return np.square(y_pred - y_true.reshape(y_pred.shape)).mean(axis=-1)
+
+
+def _labels(y_true: Array, y_pred: Array) -> Array:
+    """Labels of the predictions' shape less its last axis."""
+    return y_true[..., 0] if y_true.ndim == y_pred.ndim else y_true
+
+
+_TABLE: dict[str, type[Metric]] = {
+    "binary_accuracy": BinaryAccuracy,
+    "categorical_accuracy": CategoricalAccuracy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+    "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+    "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+}
+_ACCURACIES = ("accuracy", "acc")
+
+
+def get(identifier: Any, loss: Any = None, outputs: int | None = None) -> Metric:
+    """A metric for a name, a class or an instance.
+
+    "accuracy" means the one that fits: binary for a single output, else sparse where
+    the loss takes integer labels, else categorical.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if identifier in _ACCURACIES:
+        if outputs == 1 or type(loss).__name__ == "BinaryCrossentropy":
+            return BinaryAccuracy(identifier)
+        if type(loss).__name__ == "SparseCategoricalCrossentropy":
+            return SparseCategoricalAccuracy(identifier)
+        return CategoricalAccuracy(identifier)
+    known = {**dict.fromkeys(_ACCURACIES, Metric), **_TABLE}
+    metric = registry.lookup(identifier, known, "metric")
+    if not isinstance(metric, Metric):
+        raise TypeError(
+            f"metrics must be names or tinyconv.metrics.Metric. Received: {identifier!r}"
+        )
+    if isinstance(identifier, str):
+        metric.name = identifier
+    return metric

@@ -1,0 +1,92 @@
+"""What every model has, whatever the way its layers are connected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import Array
+from tinyconv.geometry import Shape
+from tinyconv.layers.base import Gradients, Layer
+from tinyconv.layers.variable import Variable
+from tinyconv.models.summary import summary_text
+from tinyconv.training.trainer import Trainer
+
+
+class Model(Trainer):
+    """A layer made of layers, which can be trained.
+
+    Its `params` are those of its layers under "layer/key", and so are the gradients
+    that `backward` returns; the layers themselves hold the arrays.
+    """
+
+    input_shape: Shape  # with the batch, once built
+
+    # ---- layers and weights ---------------------------------------------------
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name, or by its position.
+
+        Raises:
+            ValueError: if there is no such layer; it lists those there are.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"{self!r}: give either the name or the index of a layer")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"{self!r}: no layer {index}; there are {len(self.layers)} layers")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self.layers]
+        raise ValueError(f"{self!r}: no layer {name!r}. Layers: {names}")
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All variables, layer by layer."""
+        return [
+            Variable(weight.layer, weight.name, f"{layer.name}/{self._inner(layer, weight)}")
+            for layer in self.layers
+            for weight in layer.weights
+        ]
+
+    @staticmethod
+    def _inner(layer: Layer, weight: Variable) -> str:
+        """Path below the layer: a plain layer's own name is not repeated."""
+        return weight.path if isinstance(layer, Model) else weight.name
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes this model; setting it sets it on every layer."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.layers:
+            layer.trainable = value
+
+    @property
+    def input_dtype(self) -> str:
+        """The dtype that the first layer computes in."""
+        first = self.layers[0] if self.layers else self
+        return first.input_dtype if isinstance(first, Model) and first is not self else first.dtype
+
+    def cast(self, x: Any) -> Array:
+        """An array of the backend; its layers choose the dtype."""
+        return get_backend().asarray(x)
+
+    def summary(self, line_length: int | None = None, print_fn: Any = None) -> None:
+        """Print the layers, their output shapes and their numbers of parameters.
+
+        Raises:
+            ValueError: while the shape of the input is unknown.
+        """
+        text = summary_text(self, line_length)
+        (print_fn or print)(text)
+
+
+def prefixed(layer: Layer, grads: Gradients) -> Gradients:
+    """A layer's gradients under the keys of the model that holds it."""
+    return {f"{layer.name}/{key}": gradient for key, gradient in grads.items()}

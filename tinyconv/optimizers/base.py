@@ -1,0 +1,139 @@
+"""What all optimizers share: the learning rate, clipping, weight decay, flat buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import Array
+from tinyconv.optimizers.buffer import ParameterBuffer
+from tinyconv.optimizers.schedules import LearningRateSchedule
+from tinyconv.registry import serialize
+
+
+class Optimizer:
+    """Moves the parameters against their gradients.
+
+    One step: clip the gradients, shrink the weights (weight decay), update.
+
+    Args:
+        learning_rate: positive number, or a schedule that is called with the step number.
+        weight_decay: d shrinks every parameter by lr * d * w before the update.
+        clipnorm: largest norm of each parameter's gradient.
+        global_clipnorm: largest norm of all gradients together.
+        clipvalue: largest magnitude of a single gradient.
+        name: shown in logs.
+        lr: TensorFlow 2.0's spelling of learning_rate.
+
+    Raises:
+        ValueError: for a rate or a limit that is not positive, or more than one limit.
+        TypeError: naming an argument that is not supported.
+    """
+
+    config_keys: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+        lr: float | None = None,
+        **unsupported: Any,
+    ) -> None:
+        self.name = name or type(self).__name__.lower()
+        if unsupported:
+            cls = type(self).__name__
+            raise TypeError(f"{cls}: unsupported argument {next(iter(unsupported))!r}")
+        limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        given = {key: value for key, value in limits.items() if value is not None}
+        if len(given) > 1:
+            raise ValueError(f"only one of {list(limits)} can be set. Received: {given}")
+        for key, value in {**given, "weight_decay": weight_decay}.items():
+            if value is not None and not value >= 0:
+                raise ValueError(f"{key} must not be negative. Received: {key}={value}")
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        self.learning_rate = learning_rate if lr is None else lr
+        self.iterations = 0
+        self.slots: dict[str, Array] = {}
+
+    # ---- learning rate --------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        rate = self._learning_rate
+        return rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | LearningRateSchedule) -> None:
+        if isinstance(rate, LearningRateSchedule):
+            self._learning_rate: float | LearningRateSchedule = rate
+            return
+        rate = float(rate)
+        if not 0 <= rate < float("inf"):
+            raise ValueError(f"learning_rate must be a finite number >= 0. Received: {rate}")
+        self._learning_rate = rate
+
+    lr = learning_rate  # TensorFlow 2.0's spelling
+
+    # ---- one step -------------------------------------------------------------
+
+    def slot_names(self) -> tuple[str, ...]:
+        """Names of the running values kept for every parameter."""
+        return ()
+
+    def build(self, buffer: ParameterBuffer) -> None:
+        """Make the slots, zero, for these parameters."""
+        xp = get_backend().xp
+        self.slots = {name: xp.zeros_like(buffer.values) for name in self.slot_names()}
+
+    def apply(self, buffer: ParameterBuffer) -> None:
+        """One step for the gradients in the buffer; the buffer's values change in place.
+
+        Raises:
+            ValueError: if the slots were made for other parameters.
+        """
+        if not self.slots and self.slot_names():
+            self.build(buffer)
+        if any(slot.shape != buffer.values.shape for slot in self.slots.values()):
+            raise ValueError(
+                f"{self.name}: made for other parameters; compile the model with a new optimizer"
+            )
+        self._clip(buffer)
+        rate = self.learning_rate
+        if self.weight_decay:
+            buffer.values *= 1 - self.weight_decay * rate
+        self.update(buffer.values, buffer.gradients, rate)
+        self.iterations += 1
+
+    def update(self, param: Array, grad: Array, learning_rate: float) -> None:
+        """Change `param` and the slots in place, all flat."""
+        raise TypeError(f"{type(self).__name__} defines no update")
+
+    def _clip(self, buffer: ParameterBuffer) -> None:
+        if self.clipvalue:
+            np.clip(buffer.gradients, -self.clipvalue, self.clipvalue, out=buffer.gradients)
+        elif self.clipnorm:
+            for gradient in buffer.gradient_views:
+                _shrink(gradient, self.clipnorm)
+        elif self.global_clipnorm:
+            _shrink(buffer.gradients, self.global_clipnorm)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        keys = ("name", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+        config = {key: getattr(self, key) for key in (*keys, *self.config_keys)}
+        return {**config, "learning_rate": serialize(self._learning_rate)}
+
+
+def _shrink(gradient: Array, limit: float) -> None:
+    """gradient *= limit / norm where the norm is greater than the limit."""
+    norm = float(np.sqrt(np.square(gradient, dtype="float64").sum()))
+    if norm > limit:
+        gradient *= limit / norm

@@ -1,0 +1,74 @@
+"""Names for things: automatic layer names, and looking a thing up by its name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+_counts: Counter[str] = Counter()
+
+
+def snake_case(name: str) -> str:
+    """MaxPooling2D -> max_pooling2d, as Keras names its layers."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def unique_name(class_name: str) -> str:
+    """conv2d, conv2d_1, conv2d_2, ... in the order of creation."""
+    base = snake_case(class_name)
+    count = _counts[base]
+    _counts[base] += 1
+    return f"{base}_{count}" if count else base
+
+
+def clear_session() -> None:
+    """Start counting layer names anew."""
+    _counts.clear()
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """' Did you mean ...?' when something close is known, else nothing."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def lookup(identifier: Any, table: Mapping[str, Any], argument: str) -> Any:
+    """An instance for a name ("adam"), a config ({"class_name", "config"}), a class or an instance.
+
+    Raises:
+        ValueError: for a name that `table` does not hold; it lists those that it does.
+        TypeError: for anything that is none of the four.
+    """
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        cls = _named(identifier["class_name"], table, argument)
+        return cls(**identifier.get("config", {}))
+    if isinstance(identifier, str):
+        return _named(identifier, table, argument)()
+    if isinstance(identifier, type) and identifier in table.values():
+        return identifier()
+    if isinstance(identifier, type) or not callable(identifier):
+        raise TypeError(
+            f"{argument} must be a name or an object of this library. Received: {identifier!r}"
+        )
+    return identifier
+
+
+def _named(name: str, table: Mapping[str, Any], argument: str) -> Any:
+    known = sorted(table)
+    for candidate in (name, snake_case(name)):
+        if candidate in table:
+            return table[candidate]
+    raise ValueError(
+        f"unknown {argument} {name!r}.{suggest(name, known)} Known: {', '.join(known)}"
+    )
+
+
+def serialize(value: Any) -> Any:
+    """What `lookup` takes back: {"class_name", "config"} for an object that has a config."""
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    return value
