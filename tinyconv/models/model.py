@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from tinyconv import saving
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
@@ -76,6 +78,14 @@ class Model(Trainer):
     def cast(self, x: Any) -> Array:
         """An array of the backend; its layers choose the dtype."""
         return get_backend().asarray(x)
+
+    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights to a `.weights.h5` file; see `tinyconv.saving.save_weights`."""
+        saving.save_weights(self, path, overwrite)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Read them back, or those that Keras saved; see `tinyconv.saving.load_weights`."""
+        saving.load_weights(self, path)
 
     def summary(self, line_length: int | None = None, print_fn: Any = None) -> None:
         """Print the layers, their output shapes and their numbers of parameters.

@@ -1,0 +1,98 @@
+"""`tinyconv train`: learn a data set, and show what came of it."""
+
+from __future__ import annotations
+
+import enum
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+import tinyconv
+from tinyconv.cli import run_folder
+from tinyconv.cli.networks import NETWORKS
+
+
+class Dataset(str, enum.Enum):
+    """Data sets of small grey images."""
+
+    fashion_mnist = "fashion_mnist"
+    mnist = "mnist"
+    digits = "digits"
+
+
+class Network(str, enum.Enum):
+    """Networks to train."""
+
+    cnn = "cnn"
+    dense = "dense"
+
+
+class BackendName(str, enum.Enum):
+    """Backends to compute with."""
+
+    numba = "numba"
+    numpy = "numpy"
+
+
+def train(
+    dataset: Annotated[
+        Dataset | None,
+        typer.Option(help="Default: Fashion-MNIST, or the digits where it can't be had."),
+    ] = None,
+    model: Annotated[Network, typer.Option(help="Network to train.")] = Network.cnn,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 10,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
+    backend: Annotated[BackendName, typer.Option(help="Backend.")] = BackendName.numba,
+    out: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
+    seed: Annotated[int, typer.Option(help="Makes a run repeat.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use only so many training and test images.")
+    ] = None,
+) -> None:
+    """Train a network, evaluate it, and write weights, history and pictures into a folder."""
+    tinyconv.use_backend(backend.value)
+    tinyconv.utils.set_random_seed(seed)
+    name, module, data = _load(dataset)
+    (x_train, y_train), (x_test, y_test) = ((x[:limit], y[:limit]) for x, y in data)
+    print(f"{name}: {len(x_train):,} images to learn from, {len(x_test):,} to be tested on")
+
+    network = NETWORKS[model.value]((*x_train.shape[1:], 1), len(module.CLASS_NAMES))
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    network.summary()
+    folder = run_folder.new_folder(out, f"{name}-{model.value}")
+    print(f"Training with the {backend.value} backend; the first step compiles its kernels once")
+    started = time.perf_counter()
+    scaled_train, scaled_test = (x.astype("float32")[..., None] / 255 for x in (x_train, x_test))
+    history = network.fit(
+        scaled_train, y_train, epochs=epochs, batch_size=batch_size,
+        validation_data=(scaled_test, y_test),
+    ).history  # fmt: skip
+    print(f"Trained for {time.perf_counter() - started:.0f} s")
+
+    probabilities = network.predict(scaled_test, verbose=0)
+    right = int((probabilities.argmax(axis=1) == y_test).sum())
+    names = list(module.CLASS_NAMES)
+    files = run_folder.write_all(folder, network, history, x_test, y_test, probabilities, names)
+    print(f"Test accuracy: {right / len(y_test):.4f} ({right:,} of {len(y_test):,} images)")
+    print(f"Written to {folder}/: {', '.join(file.name for file in files)}")
+
+
+def _load(dataset: Dataset | None) -> tuple[str, ModuleType, tuple]:
+    """(name, module, the arrays) of a data set; exit status 1 if it can't be had."""
+    wanted = dataset or Dataset.fashion_mnist
+    module: ModuleType = getattr(tinyconv.data, wanted.value)
+    try:
+        return wanted.value, module, module.load_data()
+    except (OSError, ImportError) as error:
+        if dataset is not None:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from None
+        reason = str(error).splitlines()[0]
+        print(
+            f"Fashion-MNIST can't be had here ({reason}), so this run takes the handwritten "
+            "digits that come with tinyconv."
+        )
+    return "digits", tinyconv.data.digits, tinyconv.data.digits.load_data()

@@ -1,0 +1,233 @@
+"""The gradient checker: is a derivative written by hand the derivative of its forward pass?
+
+With a random cotangent u the output becomes one number, L = sum(u * y), and for a random
+direction v
+
+    analytic   sum(dx * v)                            dx from backward(u, cache)
+    numeric    (L(x + h v) - L(x - h v)) / (2 h)      from forward alone
+
+must agree. One such pair tests every element of the gradient at once, for an error in any of
+them changes the sum. A random cotangent matters: the sum of all outputs of a softmax is 1
+whatever the input, and its gradient 0 even for a wrong backward pass.
+
+Next to a kink (a ReLU at 0, equal values in a max-pool window) there is no derivative to
+compare with; such points are noticed and moved away from.
+
+Source: Baydin et al. 2018, section 2.1; Chainer's gradient checker has the same idea.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinyconv import random
+from tinyconv.backends.base import Array
+from tinyconv.layers.base import Layer
+from tinyconv.losses import Loss
+
+Function = Callable[[Array], float]
+
+_STEP = 1e-4  # large against rounding, small against the curvature; see _numeric
+_ATTEMPTS = 20  # to find a point without a kink nearby
+_NUDGE = 1e-2
+
+
+class Row(NamedTuple):
+    """The check of one array: the input, or one parameter.
+
+    Attributes:
+        name: "x", or the parameter's key.
+        analytic, numeric: the two directional derivatives.
+        error: their difference over the larger of them.
+        passed: whether the error is within the tolerance.
+    """
+
+    name: str
+    analytic: float
+    numeric: float
+    error: float
+    passed: bool
+
+
+class GradientReport(NamedTuple):
+    """All rows of a check; prints as a table."""
+
+    subject: str
+    tolerance: float
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every row passed."""
+        return all(row.passed for row in self.rows)
+
+    def __str__(self) -> str:
+        lines = [f"{self.subject}: gradients {'agree' if self.passed else 'DIFFER'}"]
+        lines.append(f"{'':14}{'analytic':>16}{'numeric':>16}{'relative error':>16}")
+        for name, analytic, numeric, error, passed in self.rows:
+            verdict = "" if passed else f"  more than {self.tolerance:g}"
+            lines.append(f"{name:14}{analytic:16.8g}{numeric:16.8g}{error:16.2e}{verdict}")
+        return "\n".join(lines)
+
+
+def gradcheck(
+    layer: Layer, x: Any, training: bool = True, tolerance: float = 1e-6, seed: int = 0
+) -> GradientReport:
+    """Check `layer.backward` for the input and for every parameter.
+
+    The layer (or model) itself is not changed, nor are its statistics.
+
+    Args:
+        layer: with dtype float64, for float32 rounds too coarsely to tell.
+        x: an input (N, ...).
+        training: mode of the forward pass.
+        tolerance: largest relative error that passes.
+        seed: of the cotangent and the directions.
+
+    Raises:
+        ValueError: for a layer in float32, or if every point tried lies next to a kink.
+        AssertionError: if backward returns gradients of other keys or shapes than the
+            parameters, or other values when it is called twice.
+    """
+    layer.ensure_built((None, *np.shape(x)[1:]))
+    for weight in layer.weights:
+        if weight.dtype != "float64":
+            raise ValueError(f"{layer!r}: a gradient check needs dtype='float64'")
+    generator = np.random.default_rng(seed)
+    point = np.array(x, "float64")
+    for _ in range(_ATTEMPTS):
+        rows = _check_layer(layer, point, training, tolerance, generator)
+        if rows is not None:
+            return GradientReport(repr(layer), tolerance, rows)
+        point = point + _NUDGE * generator.standard_normal(point.shape)
+    raise ValueError(f"{layer!r}: found no point without a kink nearby")
+
+
+def gradcheck_loss(
+    loss: Loss,
+    y_true: Any,
+    y_pred: Any,
+    sample_weight: Any = None,
+    fused: bool = False,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+) -> GradientReport:
+    """Check the gradient of a loss by the predictions, or with `fused` by the logits.
+
+    Raises:
+        ValueError: if a kink (a clipped probability) lies next to the point.
+    """
+    point = np.array(y_pred, "float64")
+
+    def value(at: Array) -> float:
+        return float(loss.compute(y_true, at, sample_weight, from_logits=fused).value)
+
+    gradient = loss.compute(y_true, point, sample_weight, from_logits=fused).gradient
+    generator = np.random.default_rng(seed)
+    row = _row("y_pred", value, point, gradient, tolerance, abs(value(point)), generator)
+    if row is None:
+        raise ValueError(f"{loss.name}: a kink lies next to this point")
+    return GradientReport(loss.name, tolerance, (row,))
+
+
+def assert_gradients(layer: Layer, x: Any, **options: Any) -> None:
+    """`gradcheck` for tests: AssertionError with the report unless it passes."""
+    report = gradcheck(layer, x, **options)
+    assert report.passed, str(report)
+
+
+def _check_layer(
+    layer: Layer, x: Array, training: bool, tolerance: float, generator: np.random.Generator
+) -> tuple[Row, ...] | None:
+    """A row for x and for every parameter; None if a kink is near."""
+    state = random.generator().bit_generator.state
+
+    def run(at: Array, shifts: dict[str, Array]) -> tuple[Layer, Array, Any]:
+        # A copy each time, with the same random numbers: the same dropout mask, and
+        # batch normalisation's moving statistics stay as they were.
+        twin = copy.deepcopy(layer)
+        for key, variable in parameters(twin).items():
+            variable.value = variable.value + shifts.get(key, 0.0)
+        random.generator().bit_generator.state = state
+        y, cache = twin.forward(at, training)
+        return twin, y, cache
+
+    twin, y, cache = run(x, {})
+    cotangent = generator.standard_normal(y.shape)
+    dx, grads = twin.backward(cotangent, cache)
+    again_dx, again = twin.backward(cotangent, cache)
+    shapes = {key: variable.shape for key, variable in parameters(layer).items()}
+    assert {key: grad.shape for key, grad in grads.items()} == shapes, f"{layer!r}: {grads.keys()}"
+    assert dx.shape == x.shape, f"{layer!r}: dx has shape {dx.shape}, x has {x.shape}"
+    assert np.array_equal(dx, again_dx), f"{layer!r}: a second backward gave another dx"
+    assert all(np.array_equal(grads[k], again[k]) for k in grads), f"{layer!r}: grads changed"
+    scale = float(np.abs(cotangent * y).sum())
+
+    def by_input(at: Array) -> float:
+        return float((cotangent * run(at, {})[1]).sum())
+
+    rows = [_row("x", by_input, x, dx, tolerance, scale, generator)]
+    for key, grad in grads.items():
+
+        def by_parameter(shift: Array, key: str = key) -> float:
+            return float((cotangent * run(x, {key: shift})[1]).sum())
+
+        zero = np.zeros(grad.shape)
+        rows.append(_row(key, by_parameter, zero, grad, tolerance, scale, generator))
+    random.generator().bit_generator.state = state
+    checked = tuple(row for row in rows if row is not None)
+    return checked if len(checked) == len(rows) else None
+
+
+def parameters(layer: Layer) -> dict[str, Any]:
+    """The trainable variables under the keys of `backward`'s gradients."""
+    own = isinstance(getattr(layer, "layers", None), list)
+    return {(w.path if own else w.name): w for w in layer.trainable_weights}
+
+
+def _row(
+    name: str,
+    function: Function,
+    point: Array,
+    gradient: Array,
+    tolerance: float,
+    scale: float,
+    generator: np.random.Generator,
+) -> Row | None:
+    """Compare along one random direction; None next to a kink.
+
+    `scale`, the size of the terms of L, sets the floor below which a difference is rounding.
+    """
+    direction = generator.standard_normal(point.shape)
+    analytic = float((gradient * direction).sum())
+    floor = 1e-4 * float(np.abs(gradient * direction).sum()) + 1e-5 * scale + 1e-30
+    numeric, kink = _numeric(function, point, direction)
+    size = max(abs(analytic), abs(numeric), floor)
+    if kink > tolerance * max(abs(numeric), floor):
+        return None
+    error = abs(analytic - numeric) / size
+    return Row(name, analytic, numeric, error, error <= tolerance)
+
+
+def _numeric(function: Function, point: Array, direction: Array) -> tuple[float, float]:
+    """Derivative along the direction, and how far from smooth the function looks there.
+
+    Central differences D with steps h and h/2 give (4 D(h/2) - D(h)) / 3 with an error of
+    order h^4 (Richardson). A kink within the step makes the two differ; one exactly at the
+    point makes the slopes to the left and to the right differ, by an amount that does not
+    shrink with the step as the curvature's part does.
+    """
+    middle = function(point)
+    slopes, bends = [], []
+    for h in (_STEP, _STEP / 2):
+        right = (function(point + h * direction) - middle) / h
+        left = (middle - function(point - h * direction)) / h
+        slopes.append((right + left) / 2)
+        bends.append(right - left)
+    smooth = (4 * slopes[1] - slopes[0]) / 3
+    # A jump of the curvature spoils the result by about a third of what it does to these.
+    return smooth, max(abs(slopes[1] - slopes[0]), abs(2 * bends[1] - bends[0])) * 0.3
