@@ -11,6 +11,7 @@ from tinyconv import (
     config,
     data,
     datasets,
+    explain,
     initializers,
     layers,
     losses,
@@ -19,11 +20,13 @@ from tinyconv import (
     nn,
     optimizers,
     regularizers,
+    testing,
     utils,
 )
 from tinyconv.backends import available_backends, get_backend, use_backend
 from tinyconv.layers import Input
 from tinyconv.models import Model, Sequential
+from tinyconv.testing import gradcheck
 
 __version__ = "0.1.0"
 
@@ -39,7 +42,9 @@ __all__ = [
     "config",
     "data",
     "datasets",
+    "explain",
     "get_backend",
+    "gradcheck",
     "initializers",
     "layers",
     "losses",
@@ -48,6 +53,7 @@ __all__ = [
     "nn",
     "optimizers",
     "regularizers",
+    "testing",
     "use_backend",
     "utils",
 ]

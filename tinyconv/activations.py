@@ -32,10 +32,17 @@ def rectifier(
     negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Activation:
     """The `Activation` of `relu` with these arguments."""
+    _not_negative("negative_slope", negative_slope)
     if max_value is None and threshold == 0:
         return Activation("leaky_relu", negative_slope) if negative_slope else Activation("relu")
     ceiling = math.inf if max_value is None else max_value
     return Activation("clipped_relu", negative_slope, threshold, ceiling)
+
+
+def _not_negative(name: str, value: float) -> float:
+    if not value >= 0:
+        raise ValueError(f"{name} must not be negative. Received: {name}={value}")
+    return value
 
 
 def relu(
@@ -51,7 +58,7 @@ def relu(
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Array:
     """f(x) = x for x > 0, else negative_slope * x. Source: Maas et al. 2013."""
-    return _apply(x, Activation("leaky_relu", negative_slope))
+    return _apply(x, Activation("leaky_relu", _not_negative("negative_slope", negative_slope)))
 
 
 def sigmoid(x: Any) -> Array:
@@ -71,7 +78,7 @@ def softmax(x: Any) -> Array:
 
 def elu(x: Any, alpha: float = 1.0) -> Array:
     """f(x) = x for x > 0, else alpha (e^x - 1). Source: Clevert et al. 2016."""
-    return _apply(x, Activation("elu", alpha))
+    return _apply(x, Activation("elu", _not_negative("alpha", alpha)))
 
 
 def gelu(x: Any, approximate: bool = False) -> Array:

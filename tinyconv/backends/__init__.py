@@ -66,11 +66,13 @@ class use_backend:  # noqa: N801  (reads as a function, works as a context manag
 
     def __init__(self, name: str) -> None:
         global _current
-        self._previous = get_backend() if _current is not None else None
-        _current = load(name)
+        self._backend = load(name)
+        self._previous, _current = _current, self._backend
 
     def __enter__(self) -> Backend:
-        return get_backend()
+        global _current
+        _current = self._backend  # another may have been chosen since
+        return self._backend
 
     def __exit__(
         self,

@@ -6,7 +6,9 @@ height, width, channels), convolution kernels HWIO (KH, KW, C // groups, F).
 
 Rules for every operation: arguments may be non-contiguous, are float32 or
 float64 and of one dtype, and are never changed unless the docstring says so.
-NaN and infinity pass through. Nothing here checks what a user typed; the layers do.
+NaN and infinity pass through. A result never shares memory with an argument, but for
+the linear activation without bias, which hands on what it is given. Nothing here
+checks what a user typed; the layers do.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Activation(NamedTuple):
 
     Attributes:
         name: linear, relu, leaky_relu, clipped_relu, sigmoid, tanh, softmax, elu, gelu, gelu_tanh.
-        alpha: slope below the threshold (the relu family) or scale of the exponential (elu).
+        alpha: slope below the threshold (the relu family) or scale of the exponential (elu);
+            not negative, or the sign of y would no longer tell that of the input.
         threshold: where clipped_relu bends.
         max_value: where clipped_relu stops rising.
     """

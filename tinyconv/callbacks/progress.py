@@ -29,17 +29,22 @@ def progress_bar(verbose: Any) -> Callback | None:
 
 
 class EpochLines(Callback):
-    """One line an epoch: its time, and every value of the logs."""
+    """One line an epoch: the time it trained for, and every value of the logs."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start the clock."""
-        self._started = time.perf_counter()
+        self._started = self._stopped = time.perf_counter()
+        self._steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A step further; the validation that may follow is not training."""
+        self._stopped = time.perf_counter()
+        self._steps = batch + 1
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Print the line."""
-        seconds = time.perf_counter() - self._started
-        epochs, steps = self.params.get("epochs", epoch + 1), self.params.get("steps") or 1
-        each = f"{seconds:.1f} s, {1000 * seconds / steps:.1f} ms/step"
+        seconds, epochs = self._stopped - self._started, self.params.get("epochs", epoch + 1)
+        each = f"{seconds:.1f} s, {1000 * seconds / max(self._steps, 1):.1f} ms/step"
         print(f"Epoch {epoch + 1}/{epochs} - {each} - {values_text(logs)}", flush=True)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
@@ -74,18 +79,18 @@ class ProgressBar(Callback):
             transient=True,
         )
         self._task = self._bar.add_task(title, total=self.params.get("steps"), speed="", values="")
-        self._started = time.perf_counter()
+        self._started = self._stopped = time.perf_counter()
         self._title, self._done, self._drawn = title, 0, 0.0
         self._bar.start()
 
     def _advance(self, done: int, logs: Logs | None) -> None:
-        now = time.perf_counter()
-        if self._bar is not None and now - self._drawn >= _REFRESH_SECONDS:
-            self._drawn = now
+        self._done, self._stopped = done, time.perf_counter()
+        if self._bar is not None and self._stopped - self._drawn >= _REFRESH_SECONDS:
+            self._drawn = self._stopped
             self._draw(done, logs)
 
     def _draw(self, done: int, logs: Logs | None) -> None:
-        seconds = time.perf_counter() - self._started
+        seconds = self._stopped - self._started
         left = seconds / done * ((self.params.get("steps") or done) - done)
         speed = f"{1000 * seconds / done:.1f} ms/step, {_clock(left)} left"
         self._bar.update(self._task, completed=done, speed=speed, values=values_text(logs))
@@ -95,7 +100,7 @@ class ProgressBar(Callback):
         """Replace the bar by a line that may be as long as it needs."""
         if self._bar is None:
             return
-        seconds = time.perf_counter() - self._started
+        seconds = self._stopped - self._started
         self.close()
         speed = f"{1000 * seconds / self._done:.1f} ms/step" if self._done else "no step"
         line = f"[bold]{self._title}[/] {_clock(seconds)} [cyan]{speed}[/]"
@@ -116,8 +121,7 @@ class ProgressBar(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A step further."""
-        self._done = batch + 1
-        self._advance(self._done, logs)
+        self._advance(batch + 1, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """The bar with the epoch's values stays on the screen."""
@@ -131,8 +135,7 @@ class ProgressBar(Callback):
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A step further."""
         if "epochs" not in self.params:
-            self._done = batch + 1
-            self._advance(self._done, logs)
+            self._advance(batch + 1, logs)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
         """The result stays on the screen."""
@@ -145,8 +148,7 @@ class ProgressBar(Callback):
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A step further."""
-        self._done = batch + 1
-        self._advance(self._done, None)
+        self._advance(batch + 1, None)
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """The bar stays on the screen."""

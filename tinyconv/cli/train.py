@@ -86,13 +86,14 @@ def _load(dataset: Dataset | None) -> tuple[str, ModuleType, tuple]:
     module: ModuleType = getattr(tinyconv.data, wanted.value)
     try:
         return wanted.value, module, module.load_data()
-    except (OSError, ImportError) as error:
+    except (OSError, ImportError, ValueError) as error:
         if dataset is not None:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from None
-        reason = str(error).splitlines()[0]
+        offline = isinstance(error, ConnectionError)
+        reason = "no server that has it can be reached" if offline else str(error).splitlines()[0]
         print(
-            f"Fashion-MNIST can't be had here ({reason}), so this run takes the handwritten "
-            "digits that come with tinyconv."
+            f"Fashion-MNIST can't be had ({reason}), so this run learns the handwritten digits "
+            "that come with tinyconv."
         )
     return "digits", tinyconv.data.digits, tinyconv.data.digits.load_data()

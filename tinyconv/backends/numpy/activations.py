@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from tinyconv.backends.base import NEED_INPUT, Activation, Array, Backend
+from tinyconv.backends.numpy.reduction import channel_sum
 
 _SQRT_2 = math.sqrt(2.0)
 _SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
@@ -36,7 +37,7 @@ class Activations(Backend):
             dz = saved * (dy - (dy * saved).sum(axis=-1, keepdims=True))
         else:
             dz = dy * _derivative(saved, activation)
-        return dz, dz.reshape(-1, dz.shape[-1]).sum(axis=0) if with_bias else None
+        return dz, channel_sum(dz) if with_bias else None
 
 
 def _value(z: Array, activation: Activation) -> Array:
@@ -48,7 +49,9 @@ def _value(z: Array, activation: Activation) -> Array:
     if name == "leaky_relu":
         return np.where(z > 0, z, alpha * z)
     if name == "clipped_relu":
-        return np.minimum(np.where(z >= threshold, z, alpha * (z - threshold)), max_value)
+        # Without a slope what is below is 0 also for -inf, where 0 * -inf would be NaN.
+        below = alpha * (z - threshold) if alpha else np.where(np.isnan(z), z, z.dtype.type(0))
+        return np.minimum(np.where(z >= threshold, z, below), max_value)
     if name == "sigmoid":
         return sigmoid(z)
     if name == "tanh":

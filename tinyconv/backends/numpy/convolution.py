@@ -36,7 +36,6 @@ class Convolution(Backend):
             xp,
             shape=(N, OH, OW, KH, KW, C),
             strides=(n, h * SH, w * SW, h * DH, w * DW, c),
-            writeable=False,
         )
         return patches.reshape(N * OH * OW, KH * KW * C)
 

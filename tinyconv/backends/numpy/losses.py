@@ -25,7 +25,7 @@ class Losses(Backend):
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         # 0 * -inf is NaN, but a class that is not the target adds nothing to the loss.
-        losses = -np.where(targets == 0, 0, targets * log_p).sum(axis=1)
+        losses = -(targets * np.where(targets == 0, 0, log_p)).sum(axis=1)
         losses = np.where(np.isnan(logits).any(axis=1), np.nan, losses).astype(logits.dtype)
         p = softmax(logits)
         dlogits = weights[:, None] * (p * targets.sum(axis=1, keepdims=True) - targets)

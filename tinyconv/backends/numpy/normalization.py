@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyconv.backends.base import Array, Backend
+from tinyconv.backends.numpy.reduction import channel_sum
 
 
 class Normalization(Backend):
@@ -18,9 +19,9 @@ class Normalization(Backend):
         self, x: Array, gamma: Array, beta: Array, epsilon: float
     ) -> tuple[Array, Array, Array]:
         """Mean and biased variance of the batch, then `normalize` with them."""
-        rows = x.reshape(-1, x.shape[-1])
-        mean = rows.mean(axis=0)
-        variance = np.square(rows - mean).mean(axis=0)
+        M = x.size // x.shape[-1]
+        mean = channel_sum(x) / x.dtype.type(M)
+        variance = channel_sum(np.square(x - mean)) / x.dtype.type(M)
         return self.normalize(x, gamma, beta, mean, variance, epsilon), mean, variance
 
     def batch_norm_backward(
@@ -50,9 +51,6 @@ class Normalization(Backend):
         self, dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, epsilon: float
     ) -> tuple[Array, Array, Array]:
         """dx = dy * gamma / s, dgamma = sum of dy * x^, dbeta = sum of dy."""
-        C = x.shape[-1]
         inverse = 1 / np.sqrt(variance + epsilon)
         x_hat = (x - mean) * inverse
-        dgamma = (dy * x_hat).reshape(-1, C).sum(axis=0)
-        dbeta = dy.reshape(-1, C).sum(axis=0)
-        return dy * (gamma * inverse), dgamma, dbeta
+        return dy * (gamma * inverse), channel_sum(dy * x_hat), channel_sum(dy)

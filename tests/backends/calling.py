@@ -1,0 +1,42 @@
+"""Calling an operation with NumPy arrays, watching that it keeps its hands off them."""
+
+from typing import Any
+
+import numpy as np
+
+from tinyconv.backends.base import Activation, Backend
+
+ACTIVATIONS = [
+    Activation("linear"),
+    Activation("relu"),
+    Activation("leaky_relu", alpha=0.25),
+    Activation("clipped_relu", max_value=2.0),
+    Activation("clipped_relu", alpha=0.25, threshold=1.0, max_value=2.0),
+    Activation("sigmoid"),
+    Activation("tanh"),
+    Activation("softmax"),
+    Activation("elu", alpha=1.0),
+    Activation("elu", alpha=0.5),
+    Activation("gelu"),
+    Activation("gelu_tanh"),
+]
+
+
+def name_of(value: Any) -> str | None:
+    """A readable test id for an activation."""
+    if isinstance(value, Activation):
+        return value.name + (f"_{value.alpha}" if value.alpha else "")
+    return None
+
+
+def call(backend: Backend, operation: str, *arguments: Any) -> Any:
+    """backend.operation(*arguments) with NumPy arrays in and out; fails if an input changed."""
+    given = [backend.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    before = [backend.to_numpy(a).copy() if isinstance(a, np.ndarray) else None for a in arguments]
+    results = getattr(backend, operation)(*given)
+    for argument, copy in zip(given, before, strict=True):
+        if copy is not None:
+            np.testing.assert_array_equal(backend.to_numpy(argument), copy, "an input was changed")
+    if isinstance(results, tuple):
+        return tuple(None if r is None else backend.to_numpy(r) for r in results)
+    return backend.to_numpy(results)

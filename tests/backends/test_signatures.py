@@ -1,0 +1,44 @@
+"""Every backend offers the operations of the contract, all of them and no others."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from tinyconv.backends.base import Backend
+
+OPERATIONS = sorted(Backend.__abstractmethods__)
+
+
+def public(cls: type) -> set[str]:
+    return {name for name in dir(cls) if not name.startswith("_")}
+
+
+def test_every_operation_of_the_contract_is_abstract():
+    assert {name for name in public(Backend) if callable(getattr(Backend, name))} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_signature(backend: Backend, operation: str):
+    offered = getattr(type(backend), operation)
+    assert not getattr(offered, "__isabstractmethod__", False)
+    assert inspect.signature(offered) == inspect.signature(getattr(Backend, operation))
+
+
+def test_nothing_public_besides_the_contract(backend: Backend):
+    assert public(type(backend)) == {*OPERATIONS, "name", "xp"}
+
+
+def test_name_and_array_module(backend: Backend, request: pytest.FixtureRequest):
+    assert backend.name == request.node.callspec.params["backend"]
+    assert isinstance(backend.asarray([1.0]), backend.xp.ndarray)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_has_a_test(operation: str):
+    sources = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
+    called = re.compile(
+        rf'backend\.{operation}\(|call\(\s*backend, "{operation}"|\("{operation}", '
+    )
+    assert any(called.search(source) for source in sources)

@@ -1,0 +1,295 @@
+"""Convolution: Numba moves the data, BLAS multiplies.
+
+As in the textbook, columns = im2col(x), z = columns @ kernel; but the columns of a
+whole batch are KH*KW times as large as x and would go out to memory and come back.
+So a few rows of the output are done at a time:
+
+    for each band of output rows:           one band a thread at a time
+        columns = im2col(x, band)           fits in the cache
+        z[band] = columns @ kernel
+
+im2col copies the C channels of a pixel in one go. With one or three channels there
+is little to copy in one go, so then the columns are laid out the other way round,
+one tap after the other, and the copy runs along the image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyconv.backends.base import Array
+from tinyconv.backends.numba._jit import jit
+from tinyconv.backends.numba.threads import for_each, thread_count
+from tinyconv.backends.numba.workspace import empty, scratch
+from tinyconv.backends.numpy import NumpyBackend
+from tinyconv.geometry import Window
+
+BAND_BYTES = 1 << 20  # columns of one band, about a core's second-level cache
+BAND_ROWS = 512  # but at least as many: BLAS rearranges the kernel for every product
+FEW_CHANNELS = 3  # up to which im2col runs along the image instead of the channels
+
+
+# ---- kernels ----------------------------------------------------------------
+
+
+def im2col_loops(
+    x: Array, columns: Array, first: int, last: int, OH: int, OW: int, KH: int, KW: int,
+    SH: int, SW: int, DH: int, DW: int, top: int, left: int,
+) -> None:  # fmt: skip
+    """columns[(r, j), (k, l, c)] = x[n, i*SH + k*DH - top, j*SW + l*DW - left, c].
+
+    r = n*OH + i counts the output rows of the batch; those from first to last - 1
+    are written. Outside of the image there are zeros.
+    """
+    _, H, W, C = x.shape
+    zero = x.dtype.type(0)
+    for r in range(first, last):
+        n, i = r // OH, r % OH
+        for j in range(OW):
+            column = columns[(r - first) * OW + j]
+            for k in range(KH):
+                h = i * SH + k * DH - top
+                for l in range(KW):
+                    w = j * SW + l * DW - left
+                    tap = (k * KW + l) * C
+                    if 0 <= h < H and 0 <= w < W:
+                        for c in range(C):
+                            column[tap + c] = x[n, h, w, c]
+                    else:
+                        for c in range(C):
+                            column[tap + c] = zero
+
+
+im2col_kernel = jit(im2col_loops)
+
+
+def col2im_loops(
+    columns: Array, dx: Array, first: int, h_first: int, h_last: int, OW: int, KH: int, KW: int,
+    SH: int, SW: int, DH: int, DW: int, top: int, left: int,
+) -> None:  # fmt: skip
+    """dx[h, w, c] = sum of columns[(i, j), (k, l, c)] over all i*SH + k*DH - top = h, same for w.
+
+    Gather form: each row h of the image collects its own copies, so that no two
+    threads ever write the same pixel. `columns` starts with output row `first`.
+    """
+    _, W, C = dx.shape
+    OH = columns.shape[0] // OW
+    zero = dx.dtype.type(0)
+    for h in range(h_first, h_last):
+        for w in range(W):
+            for c in range(C):
+                dx[h, w, c] = zero
+        for k in range(KH):
+            if (h + top - k * DH) % SH != 0:
+                continue
+            i = (h + top - k * DH) // SH - first
+            if i < 0 or i >= OH:
+                continue
+            for j in range(OW):
+                column = columns[i * OW + j]
+                for l in range(KW):
+                    w = j * SW + l * DW - left
+                    if 0 <= w < W:
+                        tap = (k * KW + l) * C
+                        for c in range(C):
+                            dx[h, w, c] += column[tap + c]
+
+
+col2im_kernel = jit(col2im_loops)
+
+
+def im2col_by_tap_loops(
+    x: Array, columns: Array, first: int, last: int, OH: int, OW: int, KH: int, KW: int,
+    SH: int, SW: int, DH: int, DW: int, top: int, left: int,
+) -> None:  # fmt: skip
+    """The same transposed, (KH*KW*C, rows * OW): the innermost loop runs along the image."""
+    _, H, W, C = x.shape
+    zero = x.dtype.type(0)
+    for tap in range(KH * KW * C):
+        k, l, c = tap // (KW * C), tap // C % KW, tap % C
+        j_first = min(max(0, (left - l * DW + SW - 1) // SW), OW)  # before it, w < 0
+        j_last = max(j_first, min(OW, (W - 1 + left - l * DW) // SW + 1))  # from it on, w >= W
+        for r in range(first, last):
+            n, i = r // OH, r % OH
+            h = i * SH + k * DH - top
+            column = columns[tap, (r - first) * OW : (r - first + 1) * OW]
+            if h < 0 or h >= H:
+                for j in range(OW):
+                    column[j] = zero
+                continue
+            for j in range(j_first):
+                column[j] = zero
+            for j in range(j_last, OW):
+                column[j] = zero
+            # Slices, because an index that might be negative would not be vectorised.
+            inside = column[j_first:j_last]
+            pixels = x[n, h, max(0, j_first * SW + l * DW - left) :, c]
+            for j in range(inside.size):
+                inside[j] = pixels[j * SW]
+
+
+im2col_by_tap_kernel = jit(im2col_by_tap_loops)
+
+
+# ---- operations -------------------------------------------------------------
+
+
+class Convolution(NumpyBackend):
+    def im2col(self, x: Array, window: Window) -> Array:
+        """As the textbook's, a band of output rows at a time."""
+        x = np.ascontiguousarray(x)
+        (N, _, _, C), (OH, OW) = x.shape, window.output
+        columns = empty((N * OH * OW, window.size[0] * window.size[1] * C), x.dtype)
+        bands = _bands(N * OH, _band_height(OW, columns.shape[1] * x.itemsize))
+
+        def work(index: int) -> None:
+            first, last = bands[index]
+            band = columns[first * OW : last * OW]
+            im2col_kernel(x, band, first, last, *window.output, *_steps(window))
+
+        for_each(work, len(bands))
+        return columns
+
+    def col2im(self, columns: Array, window: Window) -> Array:
+        """Each image gathers its own."""
+        columns = np.ascontiguousarray(columns)
+        (H, W), (OH, OW) = window.input, window.output
+        C = columns.shape[1] // (window.size[0] * window.size[1])
+        N = columns.shape[0] // (OH * OW)
+        dx = empty((N, H, W, C), columns.dtype)
+
+        def work(n: int) -> None:
+            image = columns[n * OH * OW : (n + 1) * OH * OW]
+            col2im_kernel(image, dx[n], 0, 0, H, OW, *_steps(window))
+
+        for_each(work, N)
+        return dx
+
+    def conv2d(self, x: Array, kernel: Array, window: Window, groups: int) -> Array:
+        """z[band] = im2col(x)[band] @ kernel."""
+        if groups > 1:
+            return super().conv2d(x, kernel, window, groups)
+        x, matrix = np.ascontiguousarray(x), _as_matrix(kernel)
+        (N, OH, OW), F = (x.shape[0], *window.output), kernel.shape[3]
+        if _is_pointwise(window):
+            return self.matmul(x.reshape(-1, x.shape[3]), matrix).reshape(N, OH, OW, F)
+        z = empty((N, OH, OW, F), x.dtype)
+        rows = z.reshape(-1, F)
+        bands = _bands(N * OH, _band_height(OW, len(matrix) * x.itemsize))
+
+        def work(index: int) -> None:
+            first, last = bands[index]
+            columns = _columns(x, window, first, last)
+            np.matmul(columns, matrix, out=rows[first * OW : last * OW])
+
+        for_each(work, len(bands))
+        return z
+
+    def conv2d_kernel_gradient(self, x: Array, dz: Array, window: Window, groups: int) -> Array:
+        """dkernel = sum over bands of im2col(x)[band]^T @ dz[band].
+
+        Each share of the bands has a sum of its own, always of the same bands in the
+        same order: the result does not depend on which thread was faster.
+        """
+        if groups > 1:
+            return super().conv2d_kernel_gradient(x, dz, window, groups)
+        x, rows = np.ascontiguousarray(x), _as_matrix(np.ascontiguousarray(dz))
+        (C, F), (OH, OW) = (x.shape[3], dz.shape[3]), window.output
+        if _is_pointwise(window):
+            return self.matmul(x.reshape(-1, C).T, rows).reshape(1, 1, C, F)
+        K = window.size[0] * window.size[1] * C
+        bands = _bands(x.shape[0] * OH, _band_height(OW, K * x.itemsize))
+        shares = max(1, min(thread_count(), len(bands)))
+        partial = empty((shares, K, F), x.dtype)
+
+        def work(share: int) -> None:
+            total = partial[share]
+            total[...] = 0
+            product = empty((K, F), x.dtype)
+            for index in range(share * len(bands) // shares, (share + 1) * len(bands) // shares):
+                first, last = bands[index]
+                columns = _columns(x, window, first, last)
+                np.matmul(columns.T, rows[first * OW : last * OW], out=product)
+                total += product
+
+        for_each(work, shares)
+        return partial.sum(axis=0).reshape(*window.size, C, F)
+
+    def conv2d_input_gradient(self, dz: Array, kernel: Array, window: Window, groups: int) -> Array:
+        """dx[band] = col2im(dz @ kernel^T), for the rows of dz that see the band.
+
+        Here a band is some rows of the input. Neighbouring bands need some rows of dz
+        twice, so a band is at least four times as high as that overlap.
+        """
+        if groups > 1:
+            return super().conv2d_input_gradient(dz, kernel, window, groups)
+        dz, matrix = np.ascontiguousarray(dz), _as_matrix(kernel)
+        (N, OH, OW, _), (H, W), C = dz.shape, window.input, kernel.shape[2]
+        transposed = np.ascontiguousarray(matrix.T)
+        if _is_pointwise(window):
+            return self.matmul(_as_matrix(dz), transposed).reshape(N, H, W, C)
+        dx = empty((N, H, W, C), dz.dtype)
+        SH, top = window.strides[0], window.padding[0][0]
+        reach = (window.size[0] - 1) * window.dilation[0]
+        height = min(H, max(SH * _band_height(OW, len(matrix) * dz.itemsize), 4 * reach))
+        together = max(1, BAND_ROWS // (OH * OW)) if height == H else 1  # whole small images
+        per_image = -(-H // height)
+
+        def work(index: int) -> None:
+            n, band = index // per_image * together, index % per_image
+            h_first, h_last = band * height, min((band + 1) * height, H)
+            # Tap k of output row i sees input row h = i*SH + k*DH - top.
+            i_first = max(0, -(-(h_first + top - reach) // SH))
+            i_last = max(i_first, min(OH, (h_last - 1 + top) // SH + 1))
+            seen = _as_matrix(dz[n : n + together, i_first:i_last])
+            columns = scratch((len(seen), len(matrix)), dz.dtype)
+            np.matmul(seen, transposed, out=columns)
+            step = (i_last - i_first) * OW
+            for image in range(n, min(n + together, N)):
+                own = columns[(image - n) * step : (image - n + 1) * step]
+                col2im_kernel(own, dx[image], i_first, h_first, h_last, OW, *_steps(window))
+
+        for_each(work, -(-N // together) * per_image)
+        return dx
+
+
+def _columns(x: Array, window: Window, first: int, last: int) -> Array:
+    """im2col of the output rows from first to last - 1, counted over the batch."""
+    C, (OH, OW) = x.shape[3], window.output
+    shape = ((last - first) * OW, window.size[0] * window.size[1] * C)
+    if C > FEW_CHANNELS:
+        columns = scratch(shape, x.dtype)
+        im2col_kernel(x, columns, first, last, OH, OW, *_steps(window))
+        return columns
+    by_tap = scratch(shape[::-1], x.dtype)
+    im2col_by_tap_kernel(x, by_tap, first, last, OH, OW, *_steps(window))
+    return by_tap.T
+
+
+def _band_height(OW: int, column_bytes: int) -> int:
+    """Output rows to do at a time."""
+    return max(1, BAND_BYTES // max(1, OW * column_bytes), BAND_ROWS // OW)
+
+
+def _bands(rows: int, height: int) -> list[tuple[int, int]]:
+    """Cut rows into (first, last) bands of about that height, as many for every thread."""
+    threads = thread_count()
+    count = min(rows, -(-rows // (height * threads)) * threads)
+    return [(b * rows // count, (b + 1) * rows // count) for b in range(count)]
+
+
+def _steps(window: Window) -> tuple[int, ...]:
+    """KH, KW, SH, SW, DH, DW, top, left: plain ints for the kernels."""
+    (top, _), (left, _) = window.padding
+    return (*window.size, *window.strides, *window.dilation, top, left)
+
+
+def _is_pointwise(window: Window) -> bool:
+    """Is every window one pixel, and every pixel a window? Then columns = x."""
+    unpadded = window.padding == ((0, 0), (0, 0))
+    return unpadded and window.size == (1, 1) and window.input == window.output
+
+
+def _as_matrix(array: Array) -> Array:
+    """(..., F) -> (rows, F)."""
+    return np.ascontiguousarray(array).reshape(-1, array.shape[-1])

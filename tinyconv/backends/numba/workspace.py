@@ -1,0 +1,147 @@
+"""Memory that is used again: `empty` is np.empty for the large results of a step.
+
+Fresh memory is expensive. The operating system hands out each page of 4 KiB only
+when it is first touched, after clearing it, and takes large ones back as soon as
+they are freed: for a training step that is thousands of page faults, every step
+the same. Here freed memory waits in a pool for the next array of its size.
+
+How does the pool learn that an array is no longer used? The array never owns its
+memory, a `Block` does:
+
+    block = Block(...)            # offers its memory through __array_interface__
+    array = np.asarray(block)     # array.base is block
+    view = array[1:].reshape(-1)  # view.base is array or block, never nothing
+
+NumPy keeps the base of an array alive as long as the array, and every view keeps
+the array it was cut from. So a Block is deleted exactly when its last view is, and
+`Block.__del__` returns the memory. No array in use can be handed out twice, and
+nobody has to say when an array is finished.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict, deque
+from typing import Any
+
+import numpy as np
+
+from tinyconv.backends.base import Array
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+SMALLEST = 1 << 14  # bytes; malloc serves smaller arrays just as fast
+CAPACITY = 1 << 29  # bytes that may wait in the pool
+
+
+class Block:
+    """A piece of memory in use; its deletion returns the memory to the pool."""
+
+    __slots__ = ("__array_interface__", "_pool", "_raw")
+
+    def __init__(self, pool: Pool, raw: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._pool = pool
+        self._raw = raw
+        address = raw.ctypes.data
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "typestr": dtype.str,
+            "data": (address + -address % ALIGNMENT, False),
+        }
+
+    def __del__(self) -> None:
+        self._pool.give_back(self._raw)
+
+
+class Pool:
+    """Free memory by size; when too much is waiting, what was freed first goes first."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.free_bytes = 0
+        self._free: OrderedDict[int, list[Array]] = OrderedDict()  # stalest size first
+        self._returned: deque[Array] = deque()
+        self._lock = threading.Lock()
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An uninitialised array, aligned to 64 bytes where it is large."""
+        dtype = np.dtype(dtype)
+        size = math.prod(shape) * dtype.itemsize
+        if size < SMALLEST:
+            return np.empty(shape, dtype)
+        with self._lock:
+            self._tidy()
+            raw = self._take(size + ALIGNMENT)
+        if raw is None:
+            raw = np.empty(size + ALIGNMENT, np.uint8)
+        return np.asarray(Block(self, raw, shape, dtype))
+
+    def give_back(self, raw: Array) -> None:
+        """Called when a Block dies, which can be anywhere, even inside `empty`.
+
+        The garbage collector may delete a Block while this thread holds the lock, so
+        waiting for the lock could wait forever. Appending to a deque needs no lock;
+        whoever holds it next does the rest.
+        """
+        self._returned.append(raw)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._tidy()
+            finally:
+                self._lock.release()
+
+    def clear(self) -> None:
+        """Give all waiting memory back to the operating system."""
+        with self._lock:
+            self._returned.clear()
+            self._free.clear()
+            self.free_bytes = 0
+
+    def _take(self, size: int) -> Array | None:
+        """Free memory of that size, else of up to twice the size, else None."""
+        fits = size
+        if fits not in self._free:
+            fits = min((s for s in self._free if size < s <= 2 * size), default=0)
+            if not fits:
+                return None
+        waiting = self._free[fits]
+        raw = waiting.pop()  # the one freed last: likely still in the cache
+        if not waiting:
+            del self._free[fits]
+        self.free_bytes -= fits
+        return raw
+
+    def _tidy(self) -> None:
+        """Sort what has been returned into the free lists, and drop what is too much."""
+        while self._returned:
+            raw = self._returned.popleft()
+            self._free.setdefault(raw.nbytes, []).append(raw)
+            self._free.move_to_end(raw.nbytes)
+            self.free_bytes += raw.nbytes
+        while self.free_bytes > self.capacity:
+            size, waiting = next(iter(self._free.items()))
+            waiting.pop(0)
+            if not waiting:
+                del self._free[size]
+            self.free_bytes -= size
+
+
+_pool = Pool(CAPACITY)
+empty = _pool.empty
+clear = _pool.clear
+_own = threading.local()
+
+
+def scratch(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Memory of this thread, its contents valid until the thread asks again.
+
+    For columns and the like, never for results. What another core has written last
+    would have to be fetched from there before it can be overwritten.
+    """
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if getattr(_own, "memory", None) is None or _own.memory.nbytes < size:
+        _own.memory = _pool.empty((max(size, SMALLEST),), np.uint8)
+    memory: Array = _own.memory
+    return memory[:size].view(dtype).reshape(shape)
