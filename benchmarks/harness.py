@@ -129,8 +129,8 @@ def table(title: str, results: Sequence[Result], base: str, unit: str = "ms/step
     return "\n".join(lines)
 
 
-def write_json(path: Path, results: Mapping[str, Sequence[Result]]) -> None:
-    """All turns, with the machine and the versions they were measured on."""
+def write_json(path: Path, numbers: Mapping[str, Any]) -> None:
+    """The numbers, with the machine and the versions they were measured on."""
     content = {
         "machine": {
             "cpu": _cpu(),
@@ -138,9 +138,7 @@ def write_json(path: Path, results: Mapping[str, Sequence[Result]]) -> None:
             "python": platform.python_version(),
             "versions": _versions(),
         },
-        "results": {
-            title: [result._asdict() for result in group] for title, group in results.items()
-        },
+        "results": numbers,
     }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Contender, Result, alternate
+from benchmarks.harness import Contender, alternate, table
 
 Turn = Callable[[], float]
 
@@ -33,14 +33,17 @@ def contenders(network: str, batch: int, steps: int) -> list[Contender]:
     ]
 
 
-def run(rounds: int, quick: bool = False) -> dict[str, list[Result]]:
-    """Results by title."""
-    results = {}
-    for network, batch in (("cnn", 32),) if quick else (("cnn", 32), ("cnn", 128), ("dense", 32)):
+def run(options: Any) -> tuple[str, dict[str, Any]]:
+    """The tables, and all turns by title."""
+    cases = [("cnn", 32)] if options.quick else [("cnn", 32), ("cnn", 128), ("dense", 32)]
+    tables, numbers = [], {}
+    for network, batch in cases:
         title = f"training step through fit: {network}, batch {batch}"
-        steps = max(40, (50 if quick else 320) * 32 // batch)
-        results[title] = alternate(contenders(network, batch, steps), rounds)
-    return results
+        steps = max(40, (50 if options.quick else 320) * 32 // batch)
+        results = alternate(contenders(network, batch, steps), options.rounds)
+        tables.append(table(title, results, BASE))
+        numbers[title] = [result._asdict() for result in results]
+    return "\n\n".join(tables), numbers
 
 
 def tinyconv_fit(network: str, batch: int, steps: int, backend: str) -> Turn:
