@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.demo
-	$(BIN)/tinyconv train --epochs 3
+	$(BIN)/tinyconv train
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest

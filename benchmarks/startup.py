@@ -40,7 +40,7 @@ def seconds_to_first_step(cache: str) -> float:
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, "train", "--epochs", "1", "--out", out],
+            [sys.executable, "-c", _COMMAND, "train", "--out", out],
             stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
             env={**os.environ, "NUMBA_CACHE_DIR": cache, "TERM": "xterm", "COLUMNS": "120"},
         )  # fmt: skip

@@ -23,6 +23,9 @@ class Dataset(str, enum.Enum):
     digits = "digits"
 
 
+_EPOCHS = {"fashion_mnist": 3, "mnist": 3, "digits": 20}
+
+
 class Network(str, enum.Enum):
     """Networks to train."""
 
@@ -43,7 +46,10 @@ def train(
         typer.Option(help="Default: Fashion-MNIST, or the digits where it can't be had."),
     ] = None,
     model: Annotated[Network, typer.Option(help="Network to train.")] = Network.cnn,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 10,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the data. Default: 3, or 20 for the few digits."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
     backend: Annotated[BackendName, typer.Option(help="Backend.")] = BackendName.numba,
     out: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
@@ -59,6 +65,7 @@ def train(
     (x_train, y_train), (x_test, y_test) = ((x[:limit], y[:limit]) for x, y in data)
     print(f"{name}: {len(x_train):,} images to learn from, {len(x_test):,} to be tested on")
 
+    epochs = epochs or _EPOCHS[name]
     network = NETWORKS[model.value]((*x_train.shape[1:], 1), len(module.CLASS_NAMES))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     network.summary()

@@ -18,8 +18,8 @@ from tinyconv.training.trainer import Trainer
 class Model(Trainer):
     """A layer made of layers, which can be trained.
 
-    Its `params` are those of its layers under "layer/key", and so are the gradients
-    that `backward` returns; the layers themselves hold the arrays.
+    The layers hold the parameters. The gradients that `backward` returns are keyed by the
+    path of their variable below the model: "conv2d/kernel", "head/dense/bias".
     """
 
     input_shape: Shape  # with the batch, once built

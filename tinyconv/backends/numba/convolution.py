@@ -209,7 +209,8 @@ class Convolution(NumpyBackend):
             for index in range(share * len(bands) // shares, (share + 1) * len(bands) // shares):
                 first, last = bands[index]
                 columns = _columns(x, window, first, last)
-                np.matmul(columns.T, rows[first * OW : last * OW], out=product)
+                # Not np.matmul, which keeps the GIL if its result has few numbers.
+                np.dot(columns.T, rows[first * OW : last * OW], out=product)
                 total += product
 
         for_each(work, shares)
