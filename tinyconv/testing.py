@@ -93,10 +93,10 @@ def gradcheck(
         AssertionError: if backward returns gradients of other keys or shapes than the
             parameters, or other values when it is called twice.
     """
+    for part in _parts(layer):
+        if part.dtype != "float64":
+            raise ValueError(f"{part!r}: a gradient check needs dtype='float64'")
     layer.ensure_built((None, *np.shape(x)[1:]))
-    for weight in layer.weights:
-        if weight.dtype != "float64":
-            raise ValueError(f"{layer!r}: a gradient check needs dtype='float64'")
     generator = np.random.default_rng(seed)
     point = np.array(x, "float64")
     for _ in range(_ATTEMPTS):
@@ -165,7 +165,8 @@ def _check_layer(
     assert dx.shape == x.shape, f"{layer!r}: dx has shape {dx.shape}, x has {x.shape}"
     assert np.array_equal(dx, again_dx), f"{layer!r}: a second backward gave another dx"
     assert all(np.array_equal(grads[k], again[k]) for k in grads), f"{layer!r}: grads changed"
-    scale = float(np.abs(cotangent * y).sum())
+    # The second term: where y is exactly 0, backward still rounds its sums over u.
+    scale = float(np.abs(cotangent * y).sum() + 1e-3 * np.abs(cotangent).sum())
 
     def by_input(at: Array) -> float:
         return float((cotangent * run(at, {})[1]).sum())
@@ -184,9 +185,17 @@ def _check_layer(
 
 
 def parameters(layer: Layer) -> dict[str, Any]:
-    """The trainable variables under the keys of `backward`'s gradients."""
+    """The parameters, frozen ones too, under the keys of `backward`'s gradients."""
     own = isinstance(getattr(layer, "layers", None), list)
-    return {(w.path if own else w.name): w for w in layer.trainable_weights}
+    return {(w.path if own else w.name): w for w in layer.weights if w.name in w.layer.params}
+
+
+def _parts(layer: Layer) -> list[Layer]:
+    """The layers that a model is made of, at any depth; a layer itself."""
+    inner = getattr(layer, "layers", None)
+    if not isinstance(inner, list):
+        return [layer]
+    return [part for each in inner for part in _parts(each)]
 
 
 def _row(
@@ -204,7 +213,7 @@ def _row(
     """
     direction = generator.standard_normal(point.shape)
     analytic = float((gradient * direction).sum())
-    floor = 1e-4 * float(np.abs(gradient * direction).sum()) + 1e-5 * scale + 1e-30
+    floor = 1e-4 * float(np.abs(gradient * direction).sum()) + 1e-4 * scale + 1e-30
     numeric, kink = _numeric(function, point, direction)
     size = max(abs(analytic), abs(numeric), floor)
     if kink > tolerance * max(abs(numeric), floor):

@@ -29,6 +29,10 @@ class GlobalPooling2D(Layer):
         N, _, _, C = input_shape
         return (N, 1, 1, C) if self.keepdims else (N, C)
 
+    def _keep(self, y: Array) -> Array:
+        """(N, C), or (N, 1, 1, C) if the image's axes are to stay."""
+        return y[:, None, None] if self.keepdims else y
+
 
 class GlobalAveragePooling2D(GlobalPooling2D):
     """y[n,c] = mean over h,w of x[n,h,w,c]. Source: Lin et al. 2014, "Network in Network", 3.2."""
@@ -36,7 +40,7 @@ class GlobalAveragePooling2D(GlobalPooling2D):
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = mean of x."""
         x = self.prepare(x)
-        y = x.mean(axis=(1, 2), keepdims=self.keepdims)
+        y = self._keep(x.mean(axis=(1, 2)))
         return y, Cache(self, y.shape, x_shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
@@ -54,7 +58,7 @@ class GlobalMaxPooling2D(GlobalPooling2D):
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = max of x."""
         x = self.prepare(x)
-        y = x.max(axis=(1, 2), keepdims=self.keepdims)
+        y = self._keep(x.max(axis=(1, 2)))
         return y, Cache(self, y.shape, x=x, maximum=y)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:

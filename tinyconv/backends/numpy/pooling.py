@@ -22,7 +22,7 @@ class Pooling(Backend):
         the first maximum, as in TensorFlow. NaN counts as greater than anything.
         """
         xp = _pad(x, window, -np.inf)
-        y = np.full((x.shape[0], *window.output, x.shape[3]), -np.inf, x.dtype)
+        y: Array = np.full((x.shape[0], *window.output, x.shape[3]), -np.inf, x.dtype)
         argmax = np.zeros(y.shape, np.int32)
         found = np.zeros(y.shape, bool)
         inside = _pad(np.ones((1, *window.input, 1), bool), window, False)
