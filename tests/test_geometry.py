@@ -30,7 +30,7 @@ def count_positions(length: int, size: int, stride: int, dilation: int) -> int:
     [(3, (3, 3)), ((2, 5), (2, 5)), ([2, 5], (2, 5)), ((4,), (4, 4)), (np.int64(7), (7, 7))],
 )
 def test_pair(value, expected):
-    result = pair(value, "strides")
+    result = pair(value, "strides", "layer")
     assert result == expected
     assert [type(number) for number in result] == [int, int]
 
@@ -40,14 +40,14 @@ def test_pair(value, expected):
 )
 def test_pair_names_what_it_refuses(value):
     with pytest.raises(ValueError, match="strides must be an integer or a pair") as error:
-        pair(value, "strides")
+        pair(value, "strides", "layer")
     assert f"Received: strides={value!r}" in str(error.value)
 
 
 def test_pair_minimum():
-    assert pair((0, 2), "padding", minimum=0) == (0, 2)
+    assert pair((0, 2), "padding", "layer", minimum=0) == (0, 2)
     with pytest.raises(ValueError, match="each at least 2"):
-        pair((1, 2), "size", minimum=2)
+        pair((1, 2), "size", "layer", minimum=2)
 
 
 def test_output_size_is_what_counting_gives():

@@ -102,11 +102,11 @@ _FUNCTIONS: dict[Callable[..., Array], Activation] = {
 _NAMES = {function.__name__: activation for function, activation in _FUNCTIONS.items()}
 
 
-def get(identifier: Any) -> Activation:
+def get(identifier: Any, owner: Any = None) -> Activation:
     """The `Activation` for a name, one of this module's functions, or None (linear).
 
     Raises:
-        ValueError: for an unknown name or function.
+        ValueError: for an unknown name or function; it names the owner, a layer say.
     """
     if identifier is None:
         return LINEAR
@@ -119,6 +119,6 @@ def get(identifier: Any) -> Activation:
     known = sorted(_NAMES)
     hint = suggest(identifier, known) if isinstance(identifier, str) else ""
     raise ValueError(
-        f"unknown activation {identifier!r}.{hint} "
+        f"{f'{owner!r}: ' if owner is not None else ''}unknown activation {identifier!r}.{hint} "
         f"Known: {', '.join(known)}, or a function of tinyconv.activations or tinyconv.nn"
     )

@@ -34,11 +34,26 @@ class Window(NamedTuple):
     output: Pair
 
 
-def pair(value: Any, name: str, minimum: int = 1) -> Pair:
+def integer(value: Any, name: str, owner: Any) -> int:
+    """A positive integer.
+
+    Raises:
+        ValueError: naming the owner, a layer say, and the argument, if it is anything else.
+    """
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < 1:
+        raise ValueError(f"{owner!r}: {name} must be a positive integer. Received: {value!r}")
+    return number
+
+
+def pair(value: Any, name: str, owner: Any, minimum: int = 1) -> Pair:
     """Turn an int or a pair of ints into (height, width).
 
     Raises:
-        ValueError: naming `name`, if it is not one or two integers >= `minimum`.
+        ValueError: naming owner and argument, if it is not one or two integers >= `minimum`.
     """
     items = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
     try:
@@ -49,8 +64,8 @@ def pair(value: Any, name: str, minimum: int = 1) -> Pair:
         numbers *= 2
     if len(numbers) != 2 or min(numbers) < minimum or any(isinstance(i, bool) for i in items):
         raise ValueError(
-            f"{name} must be an integer or a pair of integers, each at least {minimum}. "
-            f"Received: {name}={value!r}"
+            f"{owner!r}: {name} must be an integer or a pair of integers, each at least "
+            f"{minimum}. Received: {value!r}"
         )
     return numbers[0], numbers[1]
 

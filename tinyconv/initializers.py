@@ -206,11 +206,11 @@ _CLASSES = (
 _TABLE = {registry.snake_case(cls.__name__): cls for cls in _CLASSES}
 
 
-def get(identifier: Any) -> Initializer:
+def get(identifier: Any, argument: str = "initializer") -> Initializer:
     """An initializer for a name such as "he_normal", a class, a config or an instance.
 
     Raises:
         ValueError: for an unknown name.
     """
-    initializer: Initializer = registry.lookup(identifier, _TABLE, "initializer")
+    initializer: Initializer = registry.lookup(identifier, _TABLE, argument)
     return initializer

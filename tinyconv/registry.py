@@ -63,7 +63,7 @@ def _named(name: str, table: Mapping[str, Any], argument: str) -> Any:
         if candidate in table:
             return table[candidate]
     raise ValueError(
-        f"unknown {argument} {name!r}.{suggest(name, known)} Known: {', '.join(known)}"
+        f"{argument}: unknown name {name!r}.{suggest(name, known)} Known: {', '.join(known)}"
     )
 
 

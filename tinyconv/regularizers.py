@@ -69,7 +69,7 @@ def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
 _TABLE = {"l1": L1, "l2": L2, "l1_l2": L1L2, "L1": L1, "L2": L2, "L1L2": L1L2}
 
 
-def get(identifier: Any) -> L1L2 | None:
+def get(identifier: Any, argument: str = "regularizer") -> L1L2 | None:
     """A regularizer for a name ("l2"), a config or an instance; None stays None.
 
     Raises:
@@ -77,5 +77,5 @@ def get(identifier: Any) -> L1L2 | None:
     """
     if identifier is None:
         return None
-    regularizer: L1L2 = registry.lookup(identifier, _TABLE, "regularizer")
+    regularizer: L1L2 = registry.lookup(identifier, _TABLE, argument)
     return regularizer

@@ -93,7 +93,8 @@ class CallbackList(Callback):
         for callback in users:
             if not isinstance(callback, Callback):
                 raise TypeError(
-                    f"callbacks must be tinyconv.callbacks.Callback objects. Received: {callback!r}"
+                    f"{model!r}: callbacks must be tinyconv.callbacks.Callback objects. "
+                    f"Received: {callback!r}"
                 )
         self.callbacks = [callback for callback in own if callback is not None] + users
         self.set_model(model)

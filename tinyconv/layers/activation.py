@@ -24,7 +24,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **base: Any) -> None:
         super().__init__(**base)
-        self.activation = activations.get(activation)
+        self.activation = activations.get(activation, self)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = f(x)."""

@@ -36,12 +36,16 @@ class Affine(Layer):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.activation = activations.get(activation)
+        self.activation = activations.get(activation, self)
         self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_initializer = initializers.get(
+            kernel_initializer, f"{self!r}: kernel_initializer"
+        )
+        self.bias_initializer = initializers.get(bias_initializer, f"{self!r}: bias_initializer")
+        self.kernel_regularizer = regularizers.get(
+            kernel_regularizer, f"{self!r}: kernel_regularizer"
+        )
+        self.bias_regularizer = regularizers.get(bias_regularizer, f"{self!r}: bias_regularizer")
 
     def add_kernel_and_bias(self, shape: tuple[int, ...]) -> None:
         """kernel of this shape, and a bias as long as its last axis."""

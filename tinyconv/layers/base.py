@@ -220,7 +220,8 @@ class Layer:
     def prepare(self, x: Any) -> Array:
         """x as an array of the backend and of this layer's dtype, its shape checked."""
         x = self.cast(x)
-        self.ensure_built((None, *x.shape[1:]) if x.shape and x.shape[0] else x.shape)
+        self.check_shape(x.shape)
+        self.ensure_built((None, *x.shape[1:]))
         return x
 
     def check_backward(self, dy: Any, cache: Cache) -> Array:

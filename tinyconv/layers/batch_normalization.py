@@ -65,12 +65,16 @@ class BatchNormalization(Layer):
             )
         self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_initializer = initializers.get(beta_initializer, f"{self!r}: beta_initializer")
+        self.gamma_initializer = initializers.get(gamma_initializer, f"{self!r}: gamma_initializer")
+        self.moving_mean_initializer = initializers.get(
+            moving_mean_initializer, f"{self!r}: moving_mean_initializer"
+        )
+        self.moving_variance_initializer = initializers.get(
+            moving_variance_initializer, f"{self!r}: moving_variance_initializer"
+        )
+        self.beta_regularizer = regularizers.get(beta_regularizer, f"{self!r}: beta_regularizer")
+        self.gamma_regularizer = regularizers.get(gamma_regularizer, f"{self!r}: gamma_regularizer")
 
     def build(self, input_shape: Shape) -> None:
         """gamma, beta, moving_mean, moving_variance, each (C,)."""

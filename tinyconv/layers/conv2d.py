@@ -6,7 +6,7 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Activation, Array
-from tinyconv.geometry import Shape, pair
+from tinyconv.geometry import Shape, integer
 from tinyconv.layers.affine import Affine
 from tinyconv.layers.base import Cache, Gradients
 from tinyconv.layers.windowed import Windowed
@@ -55,8 +55,8 @@ class Conv2D(Windowed, Affine):
             activation=activation, **affine,
         )  # fmt: skip
         self.kernel_size = self.size
-        self.filters = pair(filters, f"{self!r}: filters")[0]
-        self.groups = pair(groups, f"{self!r}: groups")[0]
+        self.filters = integer(filters, "filters", self)
+        self.groups = integer(groups, "groups", self)
         if self.filters % self.groups:
             raise ValueError(
                 f"{self!r}: filters must be a multiple of groups. "

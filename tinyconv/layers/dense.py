@@ -6,7 +6,7 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Activation, Array
-from tinyconv.geometry import Shape, pair
+from tinyconv.geometry import Shape, integer
 from tinyconv.layers.affine import Affine
 from tinyconv.layers.base import Cache, Gradients
 
@@ -30,7 +30,7 @@ class Dense(Affine):
 
     def __init__(self, units: int, activation: Any = None, **affine: Any) -> None:
         super().__init__(activation, **affine)
-        self.units = pair(units, f"{self!r}: units")[0]
+        self.units = integer(units, "units", self)
 
     def build(self, input_shape: Shape) -> None:
         """kernel (C, units), bias (units,)."""

@@ -104,7 +104,7 @@ class ZeroPadding2D(Layer):
                 f"{self!r}: padding must be p, (rows, cols) or ((top, bottom), (left, right)). "
                 f"Received: {padding!r}"
             )
-        rows, cols = (pair(side, f"{self!r}: padding", minimum=0) for side in sides)
+        rows, cols = (pair(side, "padding", self, minimum=0) for side in sides)
         self.padding = (rows, cols)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -31,9 +31,9 @@ class Windowed(Layer):
     ) -> None:
         super().__init__(**base)
         check_data_format(data_format, self)
-        self.size = pair(size, f"{self!r}: window size")
-        self.strides = pair(size if strides is None else strides, f"{self!r}: strides")
-        self.dilation_rate = pair(dilation_rate, f"{self!r}: dilation_rate")
+        self.size = pair(size, "the window size", self)
+        self.strides = pair(size if strides is None else strides, "strides", self)
+        self.dilation_rate = pair(dilation_rate, "dilation_rate", self)
         self.padding = str(padding).lower()
         if self.padding not in ("valid", "same"):
             raise ValueError(

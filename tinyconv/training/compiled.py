@@ -132,7 +132,7 @@ class Compiled(Layer):
         if y is None:
             raise ValueError(f"{self!r}: {method} needs targets y")
         data = ArrayData(self, x, y, sample_weight, class_weight, batch_size, self.input_dtype)
-        self.prepare(data.x[:1])
+        self.prepare(data.x)
         assert data.y is not None
         self.loss.check_targets(data.y, (len(data.y), *self.output_shape[1:]))
         return data
