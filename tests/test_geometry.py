@@ -7,6 +7,7 @@ import pytest
 
 from tinyconv.geometry import (
     Window,
+    integer,
     output_size,
     pair,
     same_padding,
@@ -41,7 +42,19 @@ def test_pair(value, expected):
 def test_pair_names_what_it_refuses(value):
     with pytest.raises(ValueError, match="strides must be an integer or a pair") as error:
         pair(value, "strides", "layer")
-    assert f"Received: strides={value!r}" in str(error.value)
+    assert str(error.value).startswith("'layer': ")
+    assert f"Received: {value!r}" in str(error.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, (1,), "3", 1.0, None, True])
+def test_integer_names_what_it_refuses(value):
+    with pytest.raises(ValueError, match="'layer': units must be a positive integer") as error:
+        integer(value, "units", "layer")
+    assert f"Received: {value!r}" in str(error.value)
+
+
+def test_integer():
+    assert [integer(value, "units", "layer") for value in (1, np.int64(7))] == [1, 7]
 
 
 def test_pair_minimum():
