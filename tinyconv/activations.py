@@ -50,7 +50,7 @@ def relu(
 ) -> Array:
     """f(x) = max(x, 0); f'(x) = 1 for x > 0, else 0, also at 0.
 
-    With the arguments: min(x, max_value) from `threshold` on, below it
+    With the arguments: min(x, max_value) above `threshold`, below it
     negative_slope * (x - threshold).
     """
     return _apply(x, rectifier(negative_slope, max_value, threshold))
@@ -103,7 +103,7 @@ _NAMES = {function.__name__: activation for function, activation in _FUNCTIONS.i
 
 
 def get(identifier: Any, owner: Any = None) -> Activation:
-    """The `Activation` for a name, one of this module's functions, or None (linear).
+    """The `Activation` for a name, one of this module's functions, a config, or None (linear).
 
     Raises:
         ValueError: for an unknown name or function; it names the owner, a layer say.
@@ -114,6 +114,8 @@ def get(identifier: Any, owner: Any = None) -> Activation:
         return identifier
     if isinstance(identifier, str) and identifier in _NAMES:
         return _NAMES[identifier]
+    if isinstance(identifier, dict) and identifier.get("class_name") == "Activation":
+        return Activation(**identifier["config"])
     if callable(identifier) and identifier in _FUNCTIONS:
         return _FUNCTIONS[identifier]
     known = sorted(_NAMES)
@@ -122,3 +124,10 @@ def get(identifier: Any, owner: Any = None) -> Activation:
         f"{f'{owner!r}: ' if owner is not None else ''}unknown activation {identifier!r}.{hint} "
         f"Known: {', '.join(known)}, or a function of tinyconv.activations or tinyconv.nn"
     )
+
+
+def serialize(activation: Activation) -> str | dict[str, Any]:
+    """What `get` takes back: its name if that says it all, else a config with its numbers."""
+    if _NAMES.get(activation.name) == activation:
+        return activation.name
+    return {"class_name": "Activation", "config": activation._asdict()}

@@ -18,7 +18,7 @@ class L1L2:
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        if min(l1, l2) < 0:
+        if not (l1 >= 0 and l2 >= 0):
             raise ValueError(f"l1 and l2 must not be negative. Received: l1={l1}, l2={l2}")
         self.l1, self.l2 = float(l1), float(l2)
 

@@ -31,7 +31,7 @@ from tinyconv.losses import Loss
 
 Function = Callable[[Array], float]
 
-_STEP = 1e-4  # large against rounding, small against the curvature; see _numeric
+_STEP = 2e-4  # large against rounding, small against the curvature; see _numeric
 _ATTEMPTS = 20  # to find a point without a kink nearby
 _NUDGE = 1e-2
 
@@ -226,17 +226,20 @@ def _numeric(function: Function, point: Array, direction: Array) -> tuple[float,
     """Derivative along the direction, and how far from smooth the function looks there.
 
     Central differences D with steps h and h/2 give (4 D(h/2) - D(h)) / 3 with an error of
-    order h^4 (Richardson). A kink within the step makes the two differ; one exactly at the
-    point makes the slopes to the left and to the right differ, by an amount that does not
-    shrink with the step as the curvature's part does.
+    order h^4 (Richardson), whatever the curvature. A kink within the step makes this
+    differ from the same with h/2 and h/4; one exactly at the point makes the slopes to
+    the left and to the right differ, by an amount that does not shrink with the step.
     """
     middle = function(point)
     slopes, bends = [], []
-    for h in (_STEP, _STEP / 2):
+    for h in (_STEP, _STEP / 2, _STEP / 4):
         right = (function(point + h * direction) - middle) / h
         left = (middle - function(point - h * direction)) / h
         slopes.append((right + left) / 2)
         bends.append(right - left)
-    smooth = (4 * slopes[1] - slopes[0]) / 3
-    # A jump of the curvature spoils the result by about a third of what it does to these.
-    return smooth, max(abs(slopes[1] - slopes[0]), abs(2 * bends[1] - bends[0])) * 0.3
+    smooth, finer = ((4 * slopes[k + 1] - slopes[k]) / 3 for k in (0, 1))
+    # Where all is smooth a bend is a h + b h^3, and this sum of three of them nothing;
+    # a kink at the point bends all three by its jump, and spoils `smooth` by half of it.
+    jump = abs(16 * bends[2] - 10 * bends[1] + bends[0]) / 7
+    # A jump of the curvature spoils `smooth` by twice what sets it apart from `finer`.
+    return smooth, max(2 * abs(smooth - finer), jump / 2)

@@ -47,7 +47,7 @@ def value(z: float, name: str, alpha: float, threshold: float, max_value: float)
         case "leaky_relu":
             return z if z > 0 else alpha * z
         case "clipped_relu":
-            return min(z if z >= threshold else alpha * (z - threshold), max_value)
+            return min(z if z > threshold else alpha * (z - threshold), max_value)
         case "sigmoid":
             return sigmoid(z)
         case "tanh":
@@ -62,7 +62,7 @@ def value(z: float, name: str, alpha: float, threshold: float, max_value: float)
 
 
 def derivative(z: float, name: str, alpha: float, threshold: float, max_value: float) -> float:
-    """f'(z); at a kink, the slope on its left."""
+    """f'(z); at a kink, the slope that Keras takes."""
     match name:
         case "linear":
             return 1.0
@@ -71,9 +71,10 @@ def derivative(z: float, name: str, alpha: float, threshold: float, max_value: f
         case "leaky_relu":
             return 1.0 if z > 0 else alpha
         case "clipped_relu":
-            if z >= max_value:
-                return 0.0
-            return 1.0 if z > threshold else alpha
+            if z <= threshold:
+                return alpha if z < threshold else 0.0
+            flat = z > max_value or (z == max_value == 6 and threshold == 0)  # relu6
+            return 0.0 if flat else 1.0
         case "sigmoid":
             return sigmoid(z) * sigmoid(-z)
         case "tanh":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from tinyconv import activations
@@ -64,7 +65,7 @@ class ReLU(Activation):
         threshold: float = 0.0,
         **base: Any,
     ) -> None:
-        if min(max_value or 0, negative_slope, threshold) < 0:
+        if not all(value >= 0 for value in (max_value or 0, negative_slope, threshold)):
             raise ValueError(
                 "ReLU: max_value, negative_slope and threshold must not be negative. Received: "
                 f"max_value={max_value}, negative_slope={negative_slope}, threshold={threshold}"
@@ -89,7 +90,7 @@ class Softmax(Activation):
 
     def __init__(self, axis: int = -1, **base: Any) -> None:
         super().__init__("softmax", **base)
-        self.axis = int(axis)
+        self.axis = operator.index(axis)
 
     @property
     def final_activation(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyconv import config, initializers, registry
+from tinyconv import activations, config, initializers, registry
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import LINEAR, Activation, Array
 from tinyconv.geometry import Shape
@@ -197,6 +197,8 @@ class Layer:
 
     def check_shape(self, shape: Shape) -> None:
         """Raise ValueError unless an input of this shape fits the layer."""
+        if not shape:
+            raise ValueError(f"{self!r}: expected input {self.axes}. Received: a number")
         if self.rank is not None and len(shape) != self.rank:
             hint = ""
             if self.rank == 4 and len(shape) == 3 and shape[-1] not in (1, 3):
@@ -248,7 +250,10 @@ class Layer:
         values["dtype"] = self.dtype
         for key in self.config_keys:
             value = getattr(self, key)
-            values[key] = value.name if isinstance(value, Activation) else registry.serialize(value)
+            serialize = (
+                activations.serialize if isinstance(value, Activation) else registry.serialize
+            )
+            values[key] = serialize(value)
         return values
 
     @classmethod

@@ -58,7 +58,7 @@ class BatchNormalization(Layer):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        if not 0 <= momentum <= 1 or epsilon <= 0:
+        if not (0 <= momentum <= 1 and epsilon > 0):
             raise ValueError(
                 f"{self!r}: momentum must be in [0, 1] and epsilon positive. "
                 f"Received: momentum={momentum}, epsilon={epsilon}"

@@ -21,10 +21,13 @@ class InputLayer(Layer):
         ValueError: unless the shape is a tuple of positive integers or None.
     """
 
+    config_keys = ("shape",)
+
     def __init__(self, shape: Shape, *, batch_size: None = None, **base: Any) -> None:
         if batch_size is not None:
             raise ValueError(f"InputLayer: batch_size must be None. Received: {batch_size!r}")
         super().__init__(input_shape=checked_shape(shape, "InputLayer"), **base)
+        self.shape = self.declared_shape
         self.built = True
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 from tinyconv.backends import get_backend
@@ -50,11 +52,14 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Any, **base: Any) -> None:
         super().__init__(**base)
-        self.target_shape = tuple(int(n) for n in target_shape)
+        try:
+            self.target_shape = tuple(operator.index(n) for n in target_shape)
+        except TypeError:
+            self.target_shape = (0,)
         if any(n < 1 and n != -1 for n in self.target_shape) or self.target_shape.count(-1) > 1:
             raise ValueError(
                 f"{self!r}: target_shape must be positive integers with at most one -1. "
-                f"Received: {tuple(target_shape)}"
+                f"Received: {target_shape!r}"
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -98,7 +103,7 @@ class ZeroPadding2D(Layer):
     def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **base: Any) -> None:
         super().__init__(**base)
         check_data_format(data_format, self)
-        sides = (padding, padding) if isinstance(padding, int) else tuple(padding)
+        sides = tuple(padding) if isinstance(padding, Sequence) else (padding, padding)
         if len(sides) != 2:
             raise ValueError(
                 f"{self!r}: padding must be p, (rows, cols) or ((top, bottom), (left, right)). "

@@ -90,7 +90,7 @@ class Loss:
 
         Args:
             y_true: targets, see the loss.
-            y_pred: predictions (..., K), or logits.
+            y_pred: predictions (..., K), or logits; a vector (K,) is one sample.
             sample_weight: factor of each sample, (N,) or of the shape of y_pred less its last axis.
             from_logits: whether the activation before this loss is to be taken over.
 
@@ -101,8 +101,10 @@ class Loss:
         y_pred = backend.asarray(y_pred)
         if y_pred.dtype.kind != "f":
             y_pred = y_pred.astype("float32")
+        if y_pred.ndim == 0:
+            raise ValueError(f"{self.name}: expected predictions (..., K). Received: a number")
         targets = self.check_targets(np.asarray(y_true), y_pred.shape)
-        rows = y_pred.reshape(-1, y_pred.shape[-1]) if y_pred.ndim > 1 else y_pred.reshape(-1, 1)
+        rows = y_pred.reshape(-1, y_pred.shape[-1])
         targets = backend.asarray(targets).reshape(-1, *targets.shape[y_pred.ndim - 1 :])
         sample_weights = self._sample_weights(sample_weight, y_pred.shape[:-1], rows.dtype)
         weights = sample_weights
@@ -136,17 +138,22 @@ class Loss:
         return np.broadcast_to(weights.reshape(*weights.shape, *[1] * trailing), shape).reshape(-1)
 
 
+def fits(shape: tuple[int, ...], expected: tuple[Any, ...]) -> bool:
+    """Whether the shapes are the same where the expected one is known (not None)."""
+    return len(shape) == len(expected) and all(
+        want in (None, size) for size, want in zip(shape, expected, strict=True)
+    )
+
+
 def same_shape(loss: str, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array:
     """Targets of the predictions' shape, with the last axis added where it is 1.
 
     Raises:
         ValueError: naming the loss and both shapes.
     """
-    if y_true.shape == y_pred_shape[:-1] and y_pred_shape[-1:] == (1,):
+    if fits(y_true.shape, y_pred_shape[:-1]) and y_pred_shape[-1:] == (1,):
         y_true = y_true[..., None]
-    if y_true.shape[1:] != tuple(y_pred_shape[1:]) or (
-        y_pred_shape[0] is not None and len(y_true) != y_pred_shape[0]
-    ):
+    if not fits(y_true.shape, y_pred_shape):
         hint = ""
         if y_true.ndim == len(y_pred_shape) - 1 and y_true.dtype.kind in "iu":
             hint = ". For integer classes use sparse_categorical_crossentropy"

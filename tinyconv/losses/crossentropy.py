@@ -10,7 +10,7 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
-from tinyconv.losses.base import Loss, clip, same_shape
+from tinyconv.losses.base import Loss, clip, fits, same_shape
 
 
 class CrossEntropy(Loss):
@@ -71,7 +71,7 @@ class SparseCategoricalCrossentropy(CrossEntropy):
             )
         if y_true.ndim == len(y_pred_shape) and y_true.shape[-1] == 1:
             y_true = y_true[..., 0]
-        if y_true.ndim != len(y_pred_shape) - 1 or y_true.shape[1:] != y_pred_shape[1:-1]:
+        if not fits(y_true.shape, y_pred_shape[:-1]):
             raise ValueError(
                 f"{self.name}: expected one label a sample, of shape {tuple(y_pred_shape[:-1])}. "
                 f"Received: shape {y_true.shape}. For one-hot targets use categorical_crossentropy"
@@ -82,7 +82,7 @@ class SparseCategoricalCrossentropy(CrossEntropy):
                 f"{self.name}: labels must be integers in [0, {classes}), for the model has "
                 f"{classes} outputs. Received: label {wrong}"
             )
-        return y_true
+        return y_true.astype("uint8") if y_true.dtype.kind == "b" else y_true  # not a mask
 
     def fused_rows(
         self, targets: Array, logits: Array, weights: Array

@@ -51,7 +51,7 @@ def _value(z: Array, activation: Activation) -> Array:
     if name == "clipped_relu":
         # Without a slope what is below is 0 also for -inf, where 0 * -inf would be NaN.
         below = alpha * (z - threshold) if alpha else np.where(np.isnan(z), z, z.dtype.type(0))
-        return np.minimum(np.where(z >= threshold, z, below), max_value)
+        return np.minimum(np.where(z > threshold, z, below), max_value)
     if name == "sigmoid":
         return sigmoid(z)
     if name == "tanh":
@@ -75,9 +75,11 @@ def _derivative(saved: Array, activation: Activation) -> Array:
         return (saved > 0).astype(saved.dtype)
     if name == "leaky_relu":
         return np.where(saved > 0, one, saved.dtype.type(alpha))
-    if name == "clipped_relu":
-        slope = np.where(saved > threshold, one, saved.dtype.type(alpha))
-        return slope * (saved < max_value)
+    if name == "clipped_relu":  # at the kinks as in Keras: 0 at the threshold, 1 at the ceiling
+        relu6 = max_value == 6 and threshold == 0  # TensorFlow's own, which is flat at 6
+        rising = saved < max_value if relu6 else saved <= max_value
+        slope = np.where(saved > threshold, rising, alpha * (saved < threshold))
+        return slope.astype(saved.dtype)
     if name == "sigmoid":
         return saved * (1 - saved)
     if name == "tanh":

@@ -1,0 +1,129 @@
+"""What a loss refuses, and how it is found by its name."""
+
+import numpy as np
+import pytest
+
+from tests.losses.formulas import CROSSENTROPIES, KINDS, Kind
+from tinyconv import losses
+
+EVERY = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+SPARSE, CATEGORICAL = losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy
+BINARY, SQUARED = losses.BinaryCrossentropy, losses.MeanSquaredError
+P = np.full((4, 3), 0.25)
+
+
+@pytest.mark.parametrize(
+    ("make", "y_true", "message"),
+    [
+        (SPARSE, np.zeros(4), "labels must be integers in .0, 3.*Received: dtype float64"),
+        (SPARSE, [0, 1, 2, 3], "for the model has 3 outputs. Received: label 3"),
+        (SPARSE, [0, 1, 2, -1], "Received: label -1"),
+        (SPARSE, [0, 1, 2], r"of shape \(4,\). Received: shape \(3,\)"),
+        (SPARSE, [0], r"of shape \(4,\). Received: shape \(1,\)"),
+        (SPARSE, [0] * 5, r"of shape \(4,\). Received: shape \(5,\)"),
+        (SPARSE, [[0, 1]] * 4, r"Received: shape \(4, 2\)"),
+        (SPARSE, np.eye(4, 3, dtype=int), "For one-hot targets use categorical_crossentropy"),
+        (CATEGORICAL, [0, 1, 2, 0], "For integer classes use sparse_categorical_crossentropy"),
+        (CATEGORICAL, np.eye(3), r"predictions' shape \(4, 3\). Received: shape \(3, 3\)"),
+        (CATEGORICAL, 2 * np.eye(4, 3), r"targets must be in \[0, 1\].*from 0.0 to 2.0"),
+        (CATEGORICAL, np.eye(4, 3) - 0.5, "Received: values from -0.5 to 0.5"),
+        (CATEGORICAL, np.full((4, 3), np.nan), r"targets must be in \[0, 1\]"),
+        (BINARY, np.full((4, 3), 255), "Received: values from 255 to 255"),
+        (BINARY, np.zeros(4), r"Received: shape \(4,\)"),
+        (SQUARED, np.zeros((4, 2)), r"Received: shape \(4, 2\)"),
+        (SQUARED, np.zeros((5, 3)), r"Received: shape \(5, 3\)"),
+        (SQUARED, 0.0, r"Received: shape \(\)"),
+    ],
+)
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_targets_that_do_not_fit(make, y_true, message: str, from_logits: bool):
+    arguments = {"from_logits": True} if from_logits and make is not SQUARED else {}
+    with pytest.raises(ValueError, match=f"{make.__name__}: .*{message}"):
+        make(**arguments)(y_true, P)
+
+
+@EVERY
+def test_a_number_is_no_prediction(kind: Kind):
+    with pytest.raises(ValueError, match="expected predictions"):
+        kind.make()(0, 0.5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (1,), (4, 2), (4, 1, 1)])
+def test_weights_that_do_not_fit(shape: tuple[int, ...]):
+    with pytest.raises(ValueError, match="expected sample weights of shape"):
+        SPARSE()([0, 1, 2, 0], P, np.ones(shape))
+
+
+@pytest.mark.parametrize("name", ["binary", "categorical"])
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1, float("nan")])
+def test_label_smoothing_out_of_range(name: str, smoothing: float):
+    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\]. Received:"):
+        KINDS[name].make(label_smoothing=smoothing)
+
+
+@EVERY
+def test_arguments_that_are_not_supported(kind: Kind):
+    name = kind.make.__name__
+    with pytest.raises(TypeError, match=f"{name}: unsupported argument 'ignore_class'"):
+        kind.make(ignore_class=3)
+    with pytest.raises(ValueError, match=f"{name}: reduction must be one of .*Received: 'avg'"):
+        kind.make(reduction="avg")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("mse", SQUARED),
+        ("mean_squared_error", SQUARED),
+        ("MeanSquaredError", SQUARED),
+        ("binary_crossentropy", BINARY),
+        ("categorical_crossentropy", CATEGORICAL),
+        ("sparse_categorical_crossentropy", SPARSE),
+        ("SparseCategoricalCrossentropy", SPARSE),
+    ],
+)
+def test_names(name: str, make: type[losses.Loss]):
+    assert type(losses.get(name)) is make
+
+
+def test_get_takes_classes_and_instances():
+    loss = CATEGORICAL(label_smoothing=0.1)
+    assert losses.get(loss) is loss
+    assert type(losses.get(BINARY)) is BINARY
+
+
+@pytest.mark.parametrize("unknown", ["categorical_crossentropie", "loss", ""])
+def test_unknown_names(unknown: str):
+    with pytest.raises(
+        ValueError, match=r"loss: unknown name .*Known: .*binary_crossentropy"
+    ) as error:
+        losses.get(unknown)
+    if unknown.startswith("categorical"):
+        assert "Did you mean 'categorical_crossentropy'?" in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, lambda y_true, y_pred: 0.0])
+def test_what_is_no_loss(wrong):
+    with pytest.raises(TypeError, match="loss must be a name or"):
+        losses.get(wrong)
+
+
+@EVERY
+def test_a_configuration_makes_the_same_loss(kind: Kind):
+    arguments = {"reduction": "sum", "name": "mine"}
+    if kind.activate:
+        arguments["from_logits"] = True
+    if kind.smoothed:
+        arguments["label_smoothing"] = 0.25
+    loss = kind.make(**arguments)
+    assert loss.get_config() == arguments
+    config = {"class_name": kind.make.__name__, "config": loss.get_config()}
+    twin = losses.get(config)
+    assert type(twin) is kind.make
+    assert twin.get_config() == arguments
+
+
+@pytest.mark.parametrize(("name", "activation"), [(n, n) for n in CROSSENTROPIES] + [("mse", None)])
+def test_which_activation_is_taken_over(name: str, activation: str | None):
+    expected = {"sparse": "softmax", "categorical": "softmax", "binary": "sigmoid"}
+    assert KINDS[name].make.fused_activation == (activation and expected[activation])
