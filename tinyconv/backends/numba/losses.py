@@ -23,16 +23,17 @@ def softmax_loops(
     N, K = logits.shape
     zero = logits.dtype.type(0)
     for n in prange(N):
-        greatest = logits.dtype.type(-np.inf)
+        greatest, loss = logits.dtype.type(-np.inf), zero
         for k in range(K):
-            greatest = max(greatest, logits[n, k])
+            z = logits[n, k]
+            greatest = max(greatest, z)
+            loss = loss if z == z else z  # a NaN must show even where the target is 0
         total, mass = zero, zero
         for k in range(K):
             p[n, k] = math.exp(logits[n, k] - greatest)
             total += p[n, k]
             mass += targets[n, k]
         log_total = math.log(total)
-        loss = zero * total  # NaN if any logit is
         for k in range(K):
             t = targets[n, k]
             p[n, k] /= total

