@@ -121,7 +121,8 @@ class Backend(ABC):
     def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
         """x (N, H, W, C) -> (y, argmax), both (N, OH, OW, C).
 
-        argmax is the tap, row * KW + col, of the first maximum. Padding never wins.
+        argmax is the tap, row * KW + col, of the first maximum, in an integer type of the
+        backend's choice. Padding never wins.
         """
 
     @abstractmethod
