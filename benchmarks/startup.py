@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 _COMMAND = "from tinyconv.cli import main; main()"
-_FIRST_STEP = re.compile(rb"[1-9]\d*/\d+.*ms/step")
+_FIRST_STEP = re.compile(rb"[1-9]\d*/\d+.*loss")
 _LIMIT_SECONDS = 120
 
 

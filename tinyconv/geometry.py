@@ -70,6 +70,13 @@ def pair(value: Any, name: str, owner: Any, minimum: int = 1) -> Pair:
     return numbers[0], numbers[1]
 
 
+def fits(shape: Shape, expected: Shape) -> bool:
+    """Whether two shapes agree wherever both are known (not None)."""
+    return len(shape) == len(expected) and all(
+        None in (n, want) or n == want for n, want in zip(shape, expected, strict=True)
+    )
+
+
 def output_size(length: int, size: int, stride: int, dilation: int, pad: int) -> int:
     """Number of positions of a window along one axis (zero or less: it does not fit).
 

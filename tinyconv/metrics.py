@@ -47,9 +47,9 @@ class Metric:
         self._total = 0.0
         self._count = 0.0
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        """Add one batch and return the mean so far."""
-        self.update_state(y_true, y_pred, sample_weight)
+    def __call__(self, *batch: Any, **weights: Any) -> float:
+        """Add one batch, given as to `update_state`, and return the mean so far."""
+        self.update_state(*batch, **weights)
         return self.result()
 
 

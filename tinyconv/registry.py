@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _counts: Counter[str] = Counter()
@@ -30,10 +31,20 @@ def clear_session() -> None:
     _counts.clear()
 
 
-def suggest(name: str, known: list[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """' Did you mean ...?' when something close is known, else nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def unsupported(function: Any, owner: str, arguments: Mapping[str, Any]) -> TypeError:
+    """The error for arguments that neither `function` nor a base class' version of it takes."""
+    name = next(iter(arguments))
+    classes = function.__mro__ if isinstance(function, type) else ()
+    functions = [vars(cls)["__init__"] for cls in classes if "__init__" in vars(cls)]
+    known = {key for each in functions or [function] for key in inspect.signature(each).parameters}
+    return TypeError(f"{owner}: unsupported argument {name!r}.{suggest(name, known)}")
 
 
 def lookup(identifier: Any, table: Mapping[str, Any], argument: str) -> Any:
@@ -59,7 +70,7 @@ def lookup(identifier: Any, table: Mapping[str, Any], argument: str) -> Any:
 
 def _named(name: str, table: Mapping[str, Any], argument: str) -> Any:
     known = sorted(table)
-    for candidate in (name, snake_case(name)):
+    for candidate in (name, snake_case(name), name.lower()):
         if candidate in table:
             return table[candidate]
     raise ValueError(

@@ -79,7 +79,7 @@ def gradcheck(
 ) -> GradientReport:
     """Check `layer.backward` for the input and for every parameter.
 
-    The layer (or model) itself is not changed, nor are its statistics.
+    The layer (or model) is built if need be, and otherwise not changed, nor are its statistics.
 
     Args:
         layer: with dtype float64, for float32 rounds too coarsely to tell.

@@ -8,6 +8,7 @@ from typing import Any
 
 from tinyconv.callbacks.base import Callback, Logs
 
+_WIDE = 100  # columns; a narrower terminal has no room for the speed beside the values
 _REFRESH_SECONDS = 0.1  # drawing more often costs time and nobody sees it
 
 
@@ -85,14 +86,20 @@ class ProgressBar(Callback):
 
     def _advance(self, done: int, logs: Logs | None) -> None:
         self._done, self._stopped = done, time.perf_counter()
+        if done == 1:
+            self._first = self._stopped
         if self._bar is not None and self._stopped - self._drawn >= _REFRESH_SECONDS:
             self._drawn = self._stopped
             self._draw(done, logs)
 
     def _draw(self, done: int, logs: Logs | None) -> None:
-        seconds = self._stopped - self._started
-        left = seconds / done * ((self.params.get("steps") or done) - done)
-        speed = f"{1000 * seconds / done:.1f} ms/step, {_clock(left)} left"
+        # The first step may have compiled kernels; what is left is judged by the others.
+        each = (self._stopped - self._first) / max(done - 1, 1)
+        speed = f"{_clock(each * ((self.params.get('steps') or done) - done))} left"
+        if self._console.width >= _WIDE:
+            speed = f"{1000 * each:.1f} ms/step, {speed}"
+        if done == 1:
+            speed = ""
         self._bar.update(self._task, completed=done, speed=speed, values=values_text(logs))
         self._bar.refresh()
 

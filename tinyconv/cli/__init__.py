@@ -8,22 +8,14 @@ import sys
 def main() -> None:
     """Run the command line; exit status 2 if a package of the `cli` extra is missing."""
     try:
-        import typer
+        import typer  # noqa: F401
     except ImportError:
         print('The tinyconv command needs: pip install "tinyconv[cli]"', file=sys.stderr)
         sys.exit(2)
-    from tinyconv.cli.train import train
+    from tinyconv.cli.app import app
 
-    app = typer.Typer(
-        help="tinyconv: a convolutional-network engine written from scratch.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-    )
-    app.callback()(_callback)
-    app.command()(train)
-    app()
-
-
-def _callback() -> None:
-    """A callback makes typer keep the sub-command's name even while there is only one."""
+    try:
+        app()
+    except OSError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)

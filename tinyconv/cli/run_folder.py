@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,23 @@ from tinyconv.models import Model
 from tinyconv.saving.atomic import atomic_path
 
 
-def new_folder(base: Path, name: str) -> Path:
-    """base/name, or base/name-2, -3, ... so that no earlier run is overwritten."""
-    number = 1
-    while True:
+@contextlib.contextmanager
+def new_folder(base: Path, name: str) -> Iterator[Path]:
+    """base/name, or base/name-2, -3, ... so that no earlier run is overwritten.
+
+    A run that ends before it has written anything leaves no folder behind.
+    """
+    base.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
         folder = base / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            break
+    try:
+        yield folder
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_history(folder: Path, history: dict[str, list[float]]) -> Path:

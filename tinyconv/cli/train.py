@@ -50,10 +50,12 @@ def train(
         int | None,
         typer.Option(min=1, help="Passes over the data. Default: 3, or 20 for the few digits."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per training step.")] = 32,
     backend: Annotated[BackendName, typer.Option(help="Backend.")] = BackendName.numba,
     out: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
-    seed: Annotated[int, typer.Option(help="Makes a run repeat.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of all random numbers; the same seed repeats a run.")
+    ] = 0,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use only so many training and test images.")
     ] = None,
@@ -69,22 +71,25 @@ def train(
     network = NETWORKS[model.value]((*x_train.shape[1:], 1), len(module.CLASS_NAMES))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     network.summary()
-    folder = run_folder.new_folder(out, f"{name}-{model.value}")
-    print(f"Training with the {backend.value} backend; the first step compiles its kernels once")
-    started = time.perf_counter()
-    scaled_train, scaled_test = (x.astype("float32")[..., None] / 255 for x in (x_train, x_test))
-    history = network.fit(
-        scaled_train, y_train, epochs=epochs, batch_size=batch_size,
-        validation_data=(scaled_test, y_test),
-    ).history  # fmt: skip
-    print(f"Trained for {time.perf_counter() - started:.0f} s")
+    note = "; the first step compiles its kernels once" if backend.value == "numba" else ""
+    with run_folder.new_folder(out, f"{name}-{model.value}") as folder:
+        print(f"Training with the {backend.value} backend{note}")
+        started = time.perf_counter()
+        scaled_train, scaled_test = (
+            x.astype("float32")[..., None] / 255 for x in (x_train, x_test)
+        )
+        history = network.fit(
+            scaled_train, y_train, epochs=epochs, batch_size=batch_size,
+            validation_data=(scaled_test, y_test),
+        ).history  # fmt: skip
+        print(f"Trained for {time.perf_counter() - started:.0f} s")
 
-    probabilities = network.predict(scaled_test, verbose=0)
-    right = int((probabilities.argmax(axis=1) == y_test).sum())
-    names = list(module.CLASS_NAMES)
-    files = run_folder.write_all(folder, network, history, x_test, y_test, probabilities, names)
-    print(f"Test accuracy: {right / len(y_test):.4f} ({right:,} of {len(y_test):,} images)")
-    print(f"Written to {folder}/: {', '.join(file.name for file in files)}")
+        probabilities = network.predict(scaled_test, verbose=0)
+        right = int((probabilities.argmax(axis=1) == y_test).sum())
+        names = list(module.CLASS_NAMES)
+        files = run_folder.write_all(folder, network, history, x_test, y_test, probabilities, names)
+        print(f"Test accuracy: {right / len(y_test):.4f} ({right:,} of {len(y_test):,} images)")
+        print(f"Written to {folder}/: {', '.join(file.name for file in files)}")
 
 
 def _load(dataset: Dataset | None) -> tuple[str, ModuleType, tuple]:

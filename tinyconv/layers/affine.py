@@ -72,7 +72,7 @@ class Affine(Layer):
         return get_backend().activate(z, self.params.get("bias"), activation, overwrite=True)
 
     def _activate_backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        """dz = dy * activation'(z), and dbias = the sum of dz over all but the last axis."""
+        """dz = dy * activation'(z + bias), and dbias = the sum of dz over all but the last axis."""
         dy = self.check_backward(dy, cache)
         dz, dbias = get_backend().activate_backward(
             dy, cache.saved, cache.activation, self.use_bias

@@ -34,6 +34,22 @@ class Layer:
     and, if it changes the shape, `compute_output_shape`. Nothing of a forward
     pass stays on the layer, so it may be used twice, or by several threads.
 
+        class Scale(Layer):                                  # y = scale * x
+            def build(self, input_shape):
+                self.add_weight("scale", (input_shape[-1],), "ones")
+
+            def forward(self, x, training=False):
+                x = self.prepare(x)                          # checked, and built if need be
+                y = self.params["scale"] * x
+                return y, Cache(self, y.shape, x=x)
+
+            def backward(self, dy, cache):
+                dy = self.check_backward(dy, cache)
+                dscale = (dy * cache.x).sum(axis=tuple(range(dy.ndim - 1)))
+                return dy * self.params["scale"], {"scale": dscale}
+
+    `tinyconv.gradcheck(Scale(dtype="float64"), x)` tells whether that is right.
+
     Args:
         name: shown in summaries and errors; numbered by class if None.
         trainable: whether training changes the parameters.
@@ -60,7 +76,7 @@ class Layer:
     ) -> None:
         cls = type(self).__name__
         if unsupported:
-            raise TypeError(f"{cls}: unsupported argument {next(iter(unsupported))!r}")
+            raise registry.unsupported(type(self), cls, unsupported)
         self.name = name if name is not None else registry.unique_name(cls)
         self._trainable = bool(trainable)
         self.dtype = config.float_dtype(dtype)

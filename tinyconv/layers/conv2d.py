@@ -23,6 +23,7 @@ class Conv2D(Windowed, Affine):
         kernel_size: int or pair, (KH, KW) in taps.
         strides: int or pair, pixels from one window to the next.
         padding: "valid" (windows stay inside) or "same" (zeros around, OH = ceil(H / stride)).
+        data_format: only "channels_last", NHWC, is supported.
         dilation_rate: int or pair, pixels between neighbouring taps.
         groups: cuts channels and filters into as many slices that see only each other.
         activation: a name, a function of `tinyconv.nn`, or None.
@@ -79,9 +80,9 @@ class Conv2D(Windowed, Affine):
         return (*super().compute_output_shape(input_shape)[:3], self.filters)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        """z[n,i,j,f] = bias[f] + sum over k,l,c of x[n, i*SH+k*DH, j*SW+l*DW, c] * kernel[k,l,c,f]
+        """z[n,i,j,f] = sum over k,l,c of xp[n, i*SH+k*DH, j*SW+l*DW, c] * kernel[k,l,c,f]
 
-        with zeros around x,  y = activation(z).
+        with xp the image and its zero padding;  y = activation(z + bias).
         """
         return self._forward(x, self.activation)
 
@@ -96,16 +97,16 @@ class Conv2D(Windowed, Affine):
         """dx[n,h,w,c] = sum of dz[n,i,j,f] * kernel[k,l,c,f] over every tap that saw the pixel:
 
         over f and all (i, k) with i*SH + k*DH = h, (j, l) with j*SW + l*DW = w, counted in
-        the padded image.
+        the padded image. dz, dkernel and dbias: see below.
         """
         dz, grads = self._backward_parameters(dy, cache)
         kernel = self.params["kernel"]
         return get_backend().conv2d_input_gradient(dz, kernel, cache.window, self.groups), grads
 
     def _backward_parameters(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        """dkernel[k,l,c,f] = sum over n,i,j of x[n, i*SH+k*DH, j*SW+l*DW, c] * dz[n,i,j,f]
+        """dkernel[k,l,c,f] = sum over n,i,j of xp[n, i*SH+k*DH, j*SW+l*DW, c] * dz[n,i,j,f]
 
-        with dz = dy * activation'(z),  and dbias[f] = sum over n,i,j of dz[n,i,j,f].
+        with dz = dy * activation'(z + bias),  and dbias[f] = sum over n,i,j of dz[n,i,j,f].
         """
         dz, grads = self._activate_backward(dy, cache)
         dkernel = get_backend().conv2d_kernel_gradient(cache.x, dz, cache.window, self.groups)

@@ -55,7 +55,7 @@ class Dense(Affine):
         super().check_shape(shape)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        """z = x @ kernel + bias,  y = activation(z)."""
+        """z = x @ kernel,  y = activation(z + bias)."""
         return self._forward(x, self.activation)
 
     def _forward(self, x: Array, activation: Activation) -> tuple[Array, Cache]:
@@ -66,13 +66,13 @@ class Dense(Affine):
         return y, Cache(self, y.shape, x=x, saved=saved, activation=activation)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        """dx = dz @ kernel^T."""
+        """dx = dz @ kernel^T; dz, dkernel and dbias: see below."""
         dz, grads = self._backward_parameters(dy, cache)
         dx = get_backend().matmul(dz, self.params["kernel"].T)
         return dx.reshape(cache.x.shape), grads
 
     def _backward_parameters(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        """dz = dy * activation'(z),  dkernel = x^T @ dz,  dbias = sum of dz over the rows."""
+        """dz = dy * activation'(z + bias),  dkernel = x^T @ dz,  dbias = sum of dz over rows."""
         dz, grads = self._activate_backward(dy, cache)
         dz = dz.reshape(-1, self.units)
         rows = cache.x.reshape(-1, cache.x.shape[-1])

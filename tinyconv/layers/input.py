@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyconv.backends.base import Array
-from tinyconv.geometry import Shape
+from tinyconv.geometry import Shape, fits
 from tinyconv.layers.base import Cache, Gradients, Layer, checked_shape
 
 
@@ -26,9 +26,18 @@ class InputLayer(Layer):
     def __init__(self, shape: Shape, *, batch_size: None = None, **base: Any) -> None:
         if batch_size is not None:
             raise ValueError(f"InputLayer: batch_size must be None. Received: {batch_size!r}")
-        super().__init__(input_shape=checked_shape(shape, "InputLayer"), **base)
-        self.shape = self.declared_shape
+        self.shape = checked_shape(shape, "InputLayer")
+        super().__init__(input_shape=self.shape, **base)
         self.built = True
+
+    def check_shape(self, shape: Shape) -> None:
+        """The declared shape, after the batch."""
+        super().check_shape(shape)
+        if not fits(shape[1:], self.shape):
+            raise ValueError(
+                f"{self!r}: expected input of shape {(None, *self.shape)}. "
+                f"Received: shape {tuple(shape)}"
+            )
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = x."""

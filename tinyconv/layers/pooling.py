@@ -41,7 +41,7 @@ class MaxPooling2D(Pooling2D):
     """y = the maximum of each window. Arguments: see `Pooling2D`."""
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        """y[n,i,j,c] = max over k,l of x[n, i*SH + k, j*SW + l, c]."""
+        """y[n,i,j,c] = max over k,l of xp[n, i*SH + k, j*SW + l, c], xp padded by -inf."""
         x = self.prepare(x)
         window = self.window(x.shape)
         y, argmax = get_backend().max_pool(x, window)
@@ -57,7 +57,7 @@ class AveragePooling2D(Pooling2D):
     """y = the mean of each window's real pixels. Arguments: see `Pooling2D`."""
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        """y[n,i,j,c] = mean over k,l of x[n, i*SH + k, j*SW + l, c]."""
+        """y[n,i,j,c] = mean over those k,l of x[n, i*SH + k, j*SW + l, c] inside the image."""
         x = self.prepare(x)
         window = self.window(x.shape)
         y = get_backend().average_pool(x, window)

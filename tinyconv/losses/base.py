@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinyconv import registry
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
+from tinyconv.geometry import fits
 
 EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
@@ -50,7 +52,7 @@ class Loss:
     ) -> None:
         cls = type(self).__name__
         if unsupported:
-            raise TypeError(f"{cls}: unsupported argument {next(iter(unsupported))!r}")
+            raise registry.unsupported(type(self), cls, unsupported)
         if reduction not in _REDUCTIONS:
             raise ValueError(
                 f"{cls}: reduction must be one of {_REDUCTIONS}. Received: {reduction!r}"
@@ -136,13 +138,6 @@ class Loss:
             )
         trailing = len(shape) - weights.ndim
         return np.broadcast_to(weights.reshape(*weights.shape, *[1] * trailing), shape).reshape(-1)
-
-
-def fits(shape: tuple[int, ...], expected: tuple[Any, ...]) -> bool:
-    """Whether the shapes are the same where the expected one is known (not None)."""
-    return len(shape) == len(expected) and all(
-        want in (None, size) for size, want in zip(shape, expected, strict=True)
-    )
 
 
 def same_shape(loss: str, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array:

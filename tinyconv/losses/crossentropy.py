@@ -10,7 +10,8 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
-from tinyconv.losses.base import Loss, clip, fits, same_shape
+from tinyconv.geometry import fits
+from tinyconv.losses.base import Loss, clip, same_shape
 
 
 class CrossEntropy(Loss):
@@ -66,15 +67,21 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         if y_true.dtype.kind not in "iub":
             raise ValueError(
                 f"{self.name}: labels must be integers in [0, {classes}). "
-                f"Received: dtype {y_true.dtype}. "
-                "For one-hot targets use categorical_crossentropy"
+                f"Received: dtype {y_true.dtype}. Convert labels with y.astype(int); "
+                "for one-hot targets use categorical_crossentropy"
             )
         if y_true.ndim == len(y_pred_shape) and y_true.shape[-1] == 1:
             y_true = y_true[..., 0]
         if not fits(y_true.shape, y_pred_shape[:-1]):
+            flat = len(y_pred_shape) > 2 and y_true.ndim == 1
+            hint = (
+                f"The model's output has shape {tuple(y_pred_shape)}: is a Flatten missing?"
+                if flat
+                else "For one-hot targets use categorical_crossentropy"
+            )
             raise ValueError(
                 f"{self.name}: expected one label a sample, of shape {tuple(y_pred_shape[:-1])}. "
-                f"Received: shape {y_true.shape}. For one-hot targets use categorical_crossentropy"
+                f"Received: shape {y_true.shape}. {hint}"
             )
         if y_true.size and (y_true.min() < 0 or y_true.max() >= classes):
             wrong = int(y_true.min()) if y_true.min() < 0 else int(y_true.max())

@@ -70,6 +70,20 @@ class Model(Trainer):
             layer.trainable = value
 
     @property
+    def trainable_weights(self) -> list[Variable]:
+        """The variables that training changes; none while the model itself is frozen."""
+        return super().trainable_weights if self._trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """All the others."""
+        return super().non_trainable_weights if self._trainable else self.weights
+
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+    variables = weights
+
+    @property
     def input_dtype(self) -> str:
         """The dtype that the first layer computes in."""
         first = self.layers[0] if self.layers else self

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinyconv.backends.base import Array
-from tinyconv.geometry import Shape
+from tinyconv.geometry import Shape, fits
 from tinyconv.layers.base import Cache, Gradients, Layer
 from tinyconv.layers.input import InputLayer
 from tinyconv.models.model import Model, prefixed
@@ -30,6 +30,8 @@ class Sequential(Model):
     def __init__(self, layers: Iterable[Layer] | None = None, **base: Any) -> None:
         self.layers: list[Layer] = []
         super().__init__(**base)
+        if isinstance(layers, Layer):
+            raise TypeError(f"{self!r}: expected a list of layers. Received: {layers!r}")
         for layer in layers or ():
             self.add(layer)
 
@@ -49,7 +51,8 @@ class Sequential(Model):
         if self.built:
             layer.ensure_built(self.output_shape)
             self.output_shape = layer.compute_output_shape(self.output_shape)
-        if not self.layers and self.declared_shape is None:
+        declared = self.declared_shape
+        if not self.layers and declared is None:
             self.declared_shape = layer.declared_shape
         self.layers.append(layer)
         self.compiled = False  # what was compiled was another model
@@ -58,6 +61,7 @@ class Sequential(Model):
                 self.ensure_built((None, *self.declared_shape))
             except ValueError:
                 self.layers.pop()
+                self.declared_shape = declared
                 raise
 
     def pop(self) -> Layer:
@@ -93,13 +97,12 @@ class Sequential(Model):
     def check_shape(self, shape: Shape) -> None:
         """The declared input shape, where there is one."""
         declared = self.declared_shape
-        if declared is not None and (
-            len(shape) != len(declared) + 1
-            or any(want not in (None, n) for want, n in zip(declared, shape[1:], strict=True) if n)
-        ):
+        if declared is not None and not fits(shape[1:], declared):
+            single = fits(shape, declared)
+            hint = ". For a single sample add the batch axis: x[None]" if single else ""
             raise ValueError(
                 f"{self!r}: expected input of shape {(None, *declared)}. "
-                f"Received: shape {tuple(shape)}"
+                f"Received: shape {tuple(shape)}{hint}"
             )
         super().check_shape(shape)
 
@@ -107,7 +110,8 @@ class Sequential(Model):
         """As for every layer; grey images may come without their channel axis, as in Keras."""
         x = self.cast(x)
         declared = self.declared_shape
-        if declared is not None and x.ndim == len(declared) and declared[-1] == 1:
+        grey = declared is not None and declared[-1] == 1 and fits(x.shape[1:], declared[:-1])
+        if grey and x.shape[-1] != 1:  # else it is one image without its batch axis
             x = x[..., None]
         return super().prepare(x)
 
@@ -168,7 +172,7 @@ class Sequential(Model):
     def _first_trainable(self) -> int:
         """Position of the first layer with something to train; their number if none."""
         for position, layer in enumerate(self.layers):
-            if layer.trainable_weights:
+            if any(weight.trainable for weight in layer.weights):
                 return position
         return len(self.layers)
 

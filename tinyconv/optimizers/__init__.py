@@ -21,7 +21,10 @@ def get(identifier: Any) -> Optimizer:
 
     Raises:
         ValueError: for an unknown name.
+        TypeError: for anything else.
     """
+    if isinstance(identifier, Optimizer):
+        return identifier
     name = identifier.lower() if isinstance(identifier, str) else identifier
     optimizer = registry.lookup(name, _TABLE, "optimizer")
     if not isinstance(optimizer, Optimizer):

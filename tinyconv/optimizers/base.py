@@ -11,6 +11,7 @@ from tinyconv.backends.base import Array
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.optimizers.schedules import LearningRateSchedule
 from tinyconv.registry import serialize
+from tinyconv.registry import unsupported as unsupported_argument
 
 
 class Optimizer:
@@ -47,8 +48,7 @@ class Optimizer:
     ) -> None:
         self.name = name or type(self).__name__.lower()
         if unsupported:
-            cls = type(self).__name__
-            raise TypeError(f"{cls}: unsupported argument {next(iter(unsupported))!r}")
+            raise unsupported_argument(type(self), type(self).__name__, unsupported)
         limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {key: value for key, value in limits.items() if value is not None}
         if len(given) > 1:

@@ -31,7 +31,7 @@ class ArrayData:
 
     Raises:
         TypeError: for things that are not arrays.
-        ValueError: for no samples, unequal lengths, or NaN or infinity in x.
+        ValueError: for no samples, unequal lengths, or NaN or infinity.
     """
 
     def __init__(
@@ -48,10 +48,7 @@ class ArrayData:
         self.y = None if y is None else as_array(owner, y, "y")
         weights = None if sample_weight is None else as_array(owner, sample_weight, "sample_weight")
         self.batch_size = 32 if batch_size is None else batch_size
-        if not isinstance(self.batch_size, (int, np.integer)) or self.batch_size < 1:
-            raise ValueError(
-                f"{owner!r}: batch_size must be a positive integer. Received: {batch_size!r}"
-            )
+        check_count(owner, self.batch_size, "batch_size")
         for name, other in (("y", self.y), ("sample_weight", weights)):
             if other is not None and len(other) != len(self.x):
                 raise ValueError(
@@ -62,7 +59,9 @@ class ArrayData:
             factors = _class_factors(owner, self.y, class_weight)
             weights = factors if weights is None else weights * factors
         self.weights, self.dtype = weights, dtype
-        check_finite(owner, self.x)
+        for name, values in (("x", self.x), ("y", self.y), ("sample_weight", weights)):
+            if values is not None:
+                check_finite(owner, values, name)
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -118,7 +117,7 @@ class ArrayData:
                 f"{owner!r}: the images hold values from {low:g} to {high:g}. Networks learn "
                 "poorly from unscaled pixels: divide by 255.0 first, or begin the model with "
                 "Rescaling(1 / 255)",
-                stacklevel=4,
+                stacklevel=3,
             )
 
 
@@ -142,8 +141,15 @@ def as_array(owner: Any, values: Any, name: str) -> Array:
     return array
 
 
-def check_finite(owner: Any, x: Array) -> None:
-    """Raise ValueError, with the place, if x holds NaN or infinity."""
+def check_count(owner: Any, value: Any, name: str, least: int = 1) -> None:
+    """Raise ValueError unless `value` is an integer, at least `least`."""
+    if not isinstance(value, (int, np.integer)) or value < least:
+        wanted = "a positive integer" if least else "an integer >= 0"
+        raise ValueError(f"{owner!r}: {name} must be {wanted}. Received: {value!r}")
+
+
+def check_finite(owner: Any, x: Array, name: str) -> None:
+    """Raise ValueError, with the place, if an array holds NaN or infinity."""
     if x.dtype.kind != "f":
         return
     for start in range(0, len(x), _CHUNK):
@@ -152,7 +158,7 @@ def check_finite(owner: Any, x: Array) -> None:
         if not finite.all():
             place = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise ValueError(
-                f"{owner!r}: x must hold finite numbers. "
+                f"{owner!r}: {name} must hold finite numbers. "
                 f"Received: {chunk[place]} in sample {start + place[0]} at {place[1:]}"
             )
 

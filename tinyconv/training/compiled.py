@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinyconv import losses, optimizers
+from tinyconv import losses, optimizers, registry
 from tinyconv import metrics as metrics_lib
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
@@ -69,7 +69,7 @@ class Compiled(Layer):
             TypeError: naming an argument that is not supported.
         """
         if unsupported:
-            raise TypeError(f"{self!r}: compile: unsupported argument {next(iter(unsupported))!r}")
+            raise registry.unsupported(Compiled.compile, f"{self!r}: compile", unsupported)
         if loss is None:
             raise ValueError(f"{self!r}: compile needs a loss, such as 'mse'")
         new_optimizer, new_loss = optimizers.get(optimizer), losses.get(loss)

@@ -23,11 +23,11 @@ def takes_over(loss: Loss, model: Any) -> bool:
 def forward_and_loss(
     model: Any, x: Array, y: Any, weight: Array | None, training: bool
 ) -> tuple[LossResult, Any]:
-    """The loss of one batch, and the tape for the way back."""
+    """The loss of one batch, and the tape for the way back: the model's cache of caches."""
     fused = takes_over(model.loss, model)
     y_pred, tape = model.forward_for_loss(x, training, fused)
     result = model.loss.compute(y, y_pred, weight, from_logits=fused)
-    penalty = sum(penalty(weight.value) for weight, penalty in model.regularized)
+    penalty = sum(regularizer(weight.value) for weight, regularizer in model.regularized)
     return result._replace(value=result.value + penalty), tape
 
 
@@ -37,10 +37,14 @@ def train_step(
     """Forward, loss, backward, update: loss and gradients are those before the update.
 
     Raises:
-        FloatingPointError: if the loss is NaN or infinite; the weights are not touched then.
+        FloatingPointError: if the loss is NaN or infinite; weights and moving statistics are
+            then those before the step.
     """
+    statistics = [(w, w.value.copy()) for w in model.weights if w.name in w.layer.state]
     result, tape = forward_and_loss(model, x, y, weight, training=True)
     if not math.isfinite(result.value):
+        for statistic, before in statistics:
+            statistic.value[...] = before
         raise FloatingPointError(
             f"{model!r}: the loss became {result.value} after {model.optimizer.iterations} steps. "
             "Usual causes: a learning rate that is too large "
@@ -48,8 +52,8 @@ def train_step(
             "The weights are those before this step"
         )
     grads = model.backward_parameters(result.gradient, tape)
-    for variable, penalty in model.regularized:
-        grads[variable.path] = grads[variable.path] + penalty.gradient(variable.value)
+    for variable, regularizer in model.regularized:
+        grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
     buffer.collect(grads)
     model.optimizer.apply(buffer)
     return result

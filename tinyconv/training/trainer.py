@@ -14,7 +14,7 @@ from tinyconv.callbacks.base import Callback, CallbackList
 from tinyconv.callbacks.history import History
 from tinyconv.callbacks.progress import progress_bar
 from tinyconv.optimizers.buffer import ParameterBuffer
-from tinyconv.training.arrays import ArrayData, Batch
+from tinyconv.training.arrays import ArrayData, Batch, check_count
 from tinyconv.training.compiled import Compiled
 from tinyconv.training.step import forward_and_loss, train_step
 
@@ -68,16 +68,21 @@ class Trainer(Compiled):
             ValueError: for data that do not fit; see `ArrayData` and the loss.
             FloatingPointError: if the loss becomes NaN or infinite.
         """
+        check_count(self, epochs, "epochs", least=0)
+        check_count(self, initial_epoch, "initial_epoch", least=0)
+        check_count(self, validation_freq, "validation_freq")
         data = self._data("fit", x, y, sample_weight, class_weight, batch_size)
         data, validation = self._validation(data, validation_data, validation_split)
         if validation is not None and validation_batch_size is not None:
+            check_count(self, validation_batch_size, "validation_batch_size")
             validation.batch_size = validation_batch_size
         if not self._scales_inputs():
             data.warn_if_unscaled(self)
         buffer = self._parameters()
-        self.stop_training, self.history = False, History()
-        calls = CallbackList(callbacks, self, self.history, progress_bar(verbose))
+        history = History()
+        calls = CallbackList(callbacks, self, history, progress_bar(verbose))
         calls.set_params({"epochs": epochs, "steps": len(data), "verbose": verbose})
+        self.stop_training, self.history = False, history
         with calls:
             calls.on_train_begin({})
             for epoch in range(initial_epoch, epochs):
@@ -91,7 +96,7 @@ class Trainer(Compiled):
                 if self.stop_training:
                     break
             calls.on_train_end({})
-        return self.history
+        return history
 
     def _validation(
         self, data: ArrayData, given: Any, fraction: float

@@ -1,0 +1,201 @@
+"""`tinyconv train`, run as a person runs it."""
+
+import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinyconv
+from tinyconv.data import download, fashion_mnist
+
+pytest.importorskip("typer")
+pytest.importorskip("h5py")
+image = pytest.importorskip("matplotlib.image")
+
+from typer.testing import CliRunner  # noqa: E402
+
+from tinyconv.cli.app import app  # noqa: E402
+from tinyconv.cli.networks import NETWORKS  # noqa: E402
+
+FILES = {
+    "model.weights.h5", "history.csv", "training_curves.png", "predictions.png", "confusion.png",
+}  # fmt: skip
+SMALL = ("--epochs", "2", "--limit", "96", "--backend", "numpy")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """An empty folder to run in, and no Keras folder; the backend of the tests comes back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    backend = tinyconv.get_backend()
+    yield
+    tinyconv.use_backend(backend.name)
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """The downloads fail at once, and are counted."""
+    asked = []
+
+    def refuse(urls, seconds):
+        asked.extend(urls)
+        return ((url, "refused by the test") for url in urls)
+
+    monkeypatch.setattr(download, "_probe", refuse)
+    return asked
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["train", *arguments])
+
+
+@pytest.mark.parametrize("model", ["dense", "cnn"])
+def test_a_run_leaves_all_its_files(model):
+    result = run("--dataset", "digits", "--model", model, *SMALL)
+    assert result.exit_code == 0, result.output
+    folder = Path("runs") / f"digits-{model}"
+    assert {path.name for path in folder.iterdir()} == FILES
+
+    with open(folder / "history.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert [row[0] for row in rows] == ["1", "2"]
+    values = np.array(rows, "float64")
+    assert np.isfinite(values).all()
+    assert values[1, 1] < values[0, 1]
+
+    for name in (name for name in FILES if name.endswith(".png")):
+        picture = image.imread(folder / name)
+        assert min(picture.shape[:2]) > 200
+        assert picture[..., :3].std() > 0.01
+
+    network = NETWORKS[model]((8, 8, 1), 10)
+    network.load_weights(folder / "model.weights.h5")
+    _, (x_test, y_test) = tinyconv.data.digits.load_data()
+    predicted = network.predict(x_test[:96] / 255.0, verbose=0).argmax(axis=1)
+    right = int((predicted == y_test[:96]).sum())
+    assert f"Test accuracy: {right / 96:.4f} ({right} of 96 images)" in result.output
+    assert values[1, 4] == pytest.approx(right / 96)
+    assert "digits: 96 images to learn from, 96 to be tested on" in result.output
+    assert f"Total params: {network.count_params():,}" in result.output
+    assert f"Written to {folder}/" in result.output
+
+
+def test_no_run_overwrites_an_earlier_one(tmp_path):
+    arguments = ("--dataset", "digits", "--model", "dense", "--out", str(tmp_path / "mine"), *SMALL)
+    for name in ("digits-dense", "digits-dense-2", "digits-dense-3"):
+        assert run(*arguments).exit_code == 0
+        assert (tmp_path / "mine" / name / "history.csv").exists()
+    folders = sorted((tmp_path / "mine").iterdir())
+    assert len(folders) == 3
+    # One seed, one result.
+    texts = {(folder / "history.csv").read_bytes() for folder in folders}
+    assert len(texts) == 1
+    assert run(*arguments, "--seed", "5").exit_code == 0
+    assert (tmp_path / "mine" / "digits-dense-4" / "history.csv").read_bytes() not in texts
+
+
+def test_a_run_that_is_interrupted_leaves_no_empty_folder(monkeypatch):
+    def interrupt(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tinyconv.Sequential, "fit", interrupt)
+    assert run("--dataset", "digits", *SMALL).exit_code != 0
+    assert list(Path("runs").iterdir()) == []
+
+
+def test_without_fashion_mnist_the_digits_are_learnt(offline):
+    result = run("--model", "dense", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert offline
+    first, second = result.output.splitlines()[:2]
+    assert re.fullmatch(
+        r"Fashion-MNIST can't be had \(no server .* reached\), so this run learns the handwritten "
+        r"digits that come with tinyconv\.", first
+    )  # fmt: skip
+    assert second.startswith("digits: 96 images")
+    assert (Path("runs") / "digits-dense" / "model.weights.h5").exists()
+    assert "Traceback" not in result.output
+
+
+def test_a_damaged_file_is_named_when_the_digits_take_over(offline, tmp_path):
+    damaged = tmp_path / "keras" / "datasets" / "fashion-mnist" / fashion_mnist.FILES.x_train.name
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no images")
+    result = run("--model", "dense", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert f"Fashion-MNIST can't be had ({damaged} is damaged" in result.output
+    assert damaged.read_bytes() == b"no images"
+
+
+@pytest.mark.parametrize("dataset", ["fashion_mnist", "mnist"])
+def test_a_dataset_that_was_asked_for_must_be_there(dataset, offline):
+    result = run("--dataset", dataset, *SMALL)
+    assert result.exit_code == 1
+    assert "Error: " in result.stderr
+    assert "could not be downloaded. Tried:" in result.stderr
+    assert "refused by the test" in result.stderr
+    assert "Traceback" not in result.output
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--dataset", "cifar"), "cifar"),
+        (("--model", "resnet"), "resnet"),
+        (("--epochs", "0"), "--epochs"),
+        (("--batch-size", "-1"), "--batch-size"),
+        (("--limit", "none"), "--limit"),
+        (("--limit", "0"), "--limit"),
+        (("--seed", "-1"), "--seed"),
+        (("--backend", "tensorflow"), "tensorflow"),
+        (("--speed", "9"), "--speed"),
+    ],
+)
+def test_wrong_options_are_named(arguments, named):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert named in result.stderr
+    assert not Path("runs").exists()
+
+
+def command(*arguments):
+    code = "from tinyconv.cli import main; main()"
+    root = str(Path(tinyconv.__file__).resolve().parents[1])
+    environment = {"PYTHONPATH": root, "PATH": "", "COLUMNS": "100", "TERM": "dumb"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True
+    )
+
+
+def test_help_names_every_option():
+    shown = command("train", "--help")
+    assert shown.returncode == 0
+    assert "Train a network, evaluate it, and write" in shown.stdout
+    for option in ("dataset", "model", "epochs", "batch-size", "backend", "out", "seed", "limit"):
+        assert f"--{option}" in shown.stdout
+    for word in ("fashion_mnist", "digits", "cnn", "dense", "numba"):
+        assert word in shown.stdout
+
+
+def test_the_command_alone_shows_its_help():
+    assert "train" in command("--help").stdout
+    alone = command()
+    assert "Usage" in alone.stdout + alone.stderr
+
+
+def test_version():
+    assert command("--version").stdout == f"tinyconv {tinyconv.__version__}\n"
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    failed = command("train", "--dataset", "digits", "--out", str(tmp_path / "taken"), *SMALL)
+    assert failed.returncode == 1
+    assert re.fullmatch(r"Error: .*taken.*\n", failed.stderr)
