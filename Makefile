@@ -5,6 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .PHONY: demo test lint clean
+.NOTPARALLEL:
 
 demo: $(VENV)/.demo
 	$(BIN)/tinyconv train
@@ -20,14 +21,18 @@ lint: $(VENV)/.test
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
-# The test environment holds everything that the demo needs.
+# The test environment holds everything that the demo needs, so the demo takes it if it is there.
 $(VENV)/.demo: setup.cfg pyproject.toml
-	@test -e $(VENV)/.test && $(MAKE) --no-print-directory $(VENV)/.test || ( \
-	  $(PYTHON) -m venv $(VENV) && \
-	  $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[cli]' )
+	@if test -e $(VENV)/.test; then $(MAKE) --no-print-directory $(VENV)/.test; \
+	else $(call install,cli,a minute); fi
 	@touch $@
 
 $(VENV)/.test: setup.cfg pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@$(call install,test,a few minutes: TensorFlow is among it)
 	@touch $@
+
+define install
+echo "Installing into $(VENV) (once, $(2))" && \
+$(PYTHON) -m venv $(VENV) && \
+$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(1)]'
+endef

@@ -26,7 +26,7 @@ def run(options: Any) -> tuple[str, dict[str, Any]]:
                 {"library": library, "network": network, "epochs": epochs},
             )
             (result,) = alternate([contender], seeds)  # a turn is a seed
-            found = result.seconds
+            found = result.values
             numbers[f"{network}, {library}"] = found
             each = "".join(f"{value:8.4f}" for value in found)
             mean = statistics.mean(found)

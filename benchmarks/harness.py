@@ -15,6 +15,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from multiprocessing.connection import Connection
@@ -39,16 +40,19 @@ class Contender(NamedTuple):
 
 
 class Result(NamedTuple):
-    """All turns of one contender, seconds per unit of work; memory is the peak in bytes."""
+    """What all turns of one contender returned (seconds per unit of work, say).
+
+    The memory is the peak in bytes.
+    """
 
     name: str
-    seconds: list[float]
+    values: list[float]
     peak_memory: int
 
     @property
     def median(self) -> float:
-        """Seconds."""
-        return statistics.median(self.seconds)
+        """Of all turns."""
+        return statistics.median(self.values)
 
 
 def alternate(contenders: Sequence[Contender], rounds: int) -> list[Result]:
@@ -61,15 +65,15 @@ def alternate(contenders: Sequence[Contender], rounds: int) -> list[Result]:
         process.start()
         _answer(here, contender)  # one prepares at a time
         running.append((contender, process, here))
-    seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    values: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for _ in range(rounds):
         for contender, _process, here in running:
             here.send("turn")
-            seconds[contender.name].append(_answer(here, contender))
+            values[contender.name].append(_answer(here, contender))
     results = []
     for contender, process, here in running:
         here.send("stop")
-        results.append(Result(contender.name, seconds[contender.name], _answer(here, contender)))
+        results.append(Result(contender.name, values[contender.name], _answer(here, contender)))
         process.join()
     return results
 
@@ -103,7 +107,8 @@ def _peak_memory() -> int:
     """Largest resident set of this process, bytes."""
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 # ---- reporting ----------------------------------------------------------------
@@ -111,7 +116,7 @@ def _peak_memory() -> int:
 
 def ratios(result: Result, base: Result) -> list[float]:
     """Time over the base's time, round by round."""
-    return [own / other for own, other in zip(result.seconds, base.seconds, strict=True)]
+    return [own / other for own, other in zip(result.values, base.values, strict=True)]
 
 
 def table(title: str, results: Sequence[Result], base: str, unit: str = "ms/step") -> str:

@@ -13,6 +13,7 @@ from tests.comparison import assert_close
 from tests.layers.conftest import backend
 from tests.strategies import LAYOUTS, lay_out
 from tinyconv import activations, layers, nn
+from tinyconv.backends import load
 from tinyconv.backends.base import LINEAR, Activation
 from tinyconv.testing import assert_gradients
 
@@ -158,3 +159,19 @@ def test_what_is_written_down_is_read_back(meant: Activation):
 @pytest.mark.parametrize("name", NAMES)
 def test_names_are_written_down_as_names(name: str):
     assert activations.serialize(activations.get(name)) == name
+
+
+@pytest.mark.parametrize(
+    "identifier", [Activation("swish"), {"class_name": "Activation", "config": {"name": "swish"}}]
+)
+def test_an_activation_that_no_backend_knows_is_refused(identifier):
+    with pytest.raises(ValueError, match=r"unknown activation .*swish"):
+        activations.get(identifier)
+
+
+def test_the_textbook_refuses_it_too():
+    backend = load("numpy")
+    with pytest.raises(ValueError, match="unknown activation 'swish'"):
+        backend.activate(np.ones((1, 2)), None, Activation("swish"))
+    with pytest.raises(ValueError, match="unknown activation 'swish'"):
+        backend.activate_backward(np.ones((1, 2)), np.ones((1, 2)), Activation("swish"), False)

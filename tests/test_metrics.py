@@ -103,7 +103,7 @@ def test_mean_weighs_its_values():
         ("sparse_categorical_crossentropy", 10, metrics.SparseCategoricalAccuracy),
         ("categorical_crossentropy", 10, metrics.CategoricalAccuracy),
         ("binary_crossentropy", 1, metrics.BinaryAccuracy),
-        ("binary_crossentropy", 4, metrics.BinaryAccuracy),
+        ("binary_crossentropy", 4, metrics.CategoricalAccuracy),
         ("mse", 1, metrics.BinaryAccuracy),
         ("mse", 3, metrics.CategoricalAccuracy),
     ],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyconv.backends import get_backend
-from tinyconv.backends.base import LINEAR, Activation, Array
+from tinyconv.backends.base import ACTIVATIONS, LINEAR, Activation, Array
 from tinyconv.registry import suggest
 
 
@@ -110,12 +110,12 @@ def get(identifier: Any, owner: Any = None) -> Activation:
     """
     if identifier is None:
         return LINEAR
-    if isinstance(identifier, Activation):
+    if isinstance(identifier, Activation) and identifier.name in ACTIVATIONS:
         return identifier
     if isinstance(identifier, str) and identifier in _NAMES:
         return _NAMES[identifier]
     if isinstance(identifier, dict) and identifier.get("class_name") == "Activation":
-        return Activation(**identifier["config"])
+        return get(Activation(**identifier["config"]), owner)
     if callable(identifier) and identifier in _FUNCTIONS:
         return _FUNCTIONS[identifier]
     known = sorted(_NAMES)

@@ -149,7 +149,7 @@ def get(identifier: Any, loss: Any = None, outputs: int | None = None) -> Metric
         ValueError: for an unknown name.
     """
     if identifier in _ACCURACIES:
-        if outputs == 1 or type(loss).__name__ == "BinaryCrossentropy":
+        if outputs == 1:
             return BinaryAccuracy(identifier)
         if type(loss).__name__ == "SparseCategoricalCrossentropy":
             return SparseCategoricalAccuracy(identifier)

@@ -99,11 +99,15 @@ def gradcheck(
     layer.ensure_built((None, *np.shape(x)[1:]))
     generator = np.random.default_rng(seed)
     point = np.array(x, "float64")
-    for _ in range(_ATTEMPTS):
-        rows = _check_layer(layer, point, training, tolerance, generator)
-        if rows is not None:
-            return GradientReport(repr(layer), tolerance, rows)
-        point = point + _NUDGE * generator.standard_normal(point.shape)
+    state = random.generator().bit_generator.state
+    try:
+        for _ in range(_ATTEMPTS):
+            rows = _check_layer(layer, point, training, tolerance, generator)
+            if rows is not None:
+                return GradientReport(repr(layer), tolerance, rows)
+            point = point + _NUDGE * generator.standard_normal(point.shape)
+    finally:
+        random.generator().bit_generator.state = state
     raise ValueError(f"{layer!r}: found no point without a kink nearby")
 
 
@@ -137,7 +141,8 @@ def gradcheck_loss(
 def assert_gradients(layer: Layer, x: Any, **options: Any) -> None:
     """`gradcheck` for tests: AssertionError with the report unless it passes."""
     report = gradcheck(layer, x, **options)
-    assert report.passed, str(report)
+    if not report.passed:
+        raise AssertionError(str(report))
 
 
 def _check_layer(
@@ -160,11 +165,10 @@ def _check_layer(
     cotangent = generator.standard_normal(y.shape)
     dx, grads = twin.backward(cotangent, cache)
     again_dx, again = twin.backward(cotangent, cache)
-    shapes = {key: variable.shape for key, variable in parameters(layer).items()}
-    assert {key: grad.shape for key, grad in grads.items()} == shapes, f"{layer!r}: {grads.keys()}"
-    assert dx.shape == x.shape, f"{layer!r}: dx has shape {dx.shape}, x has {x.shape}"
-    assert np.array_equal(dx, again_dx), f"{layer!r}: a second backward gave another dx"
-    assert all(np.array_equal(grads[k], again[k]) for k in grads), f"{layer!r}: grads changed"
+    _check_shapes(layer, x, dx, grads)
+    same = np.array_equal(dx, again_dx) and all(np.array_equal(grads[k], again[k]) for k in grads)
+    if not same:
+        raise AssertionError(f"{layer!r}: a second backward with the same cache gave other values")
     # The second term: where y is exactly 0, backward still rounds its sums over u.
     scale = float(np.abs(cotangent * y).sum() + 1e-3 * np.abs(cotangent).sum())
 
@@ -179,9 +183,21 @@ def _check_layer(
 
         zero = np.zeros(grad.shape)
         rows.append(_row(key, by_parameter, zero, grad, tolerance, scale, generator))
-    random.generator().bit_generator.state = state
     checked = tuple(row for row in rows if row is not None)
     return checked if len(checked) == len(rows) else None
+
+
+def _check_shapes(layer: Layer, x: Array, dx: Array, grads: dict[str, Array]) -> None:
+    """Raise AssertionError unless every gradient has the shape of what it belongs to."""
+    expected = {key: variable.shape for key, variable in parameters(layer).items()}
+    received = {key: np.shape(grad) for key, grad in grads.items()}
+    if received != expected:
+        raise AssertionError(
+            f"{layer!r}: backward must return one gradient for each parameter, of its shape: "
+            f"expected {expected}. Received: {received}"
+        )
+    if np.shape(dx) != x.shape:
+        raise AssertionError(f"{layer!r}: expected dx of shape {x.shape}. Received: {dx.shape}")
 
 
 def parameters(layer: Layer) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def names(callback):
     return [name for name, *_ in callback.calls]
 
 
-STEP = ["on_train_batch_begin", "on_train_batch_end"]
+# Keras hands each on to the hook of its older name, and so do we.
+STEP = ["on_batch_begin", "on_train_batch_begin", "on_batch_end", "on_train_batch_end"]
 TEST = ["on_test_begin", *["on_test_batch_begin", "on_test_batch_end"] * 3, "on_test_end"]
 
 
@@ -141,3 +142,41 @@ def test_every_callback_is_closed_after_an_exception(where):
     assert names(before)[-1] == names(after)[-1] == "close"
     assert "on_train_end" not in names(before)
     assert len(model.fit(X, Y, verbose=0).epoch) == 1
+
+
+def test_the_older_names_of_the_batch_hooks_are_called():
+    class Older(Callback):
+        def __init__(self):
+            self.calls = []
+
+        def on_batch_begin(self, batch, logs=None):
+            self.calls.append(("begin", batch))
+
+        def on_batch_end(self, batch, logs=None):
+            self.calls.append(("end", batch, sorted(logs)))
+
+    callback = Older()
+    classifier().fit(X[:12], Y[:12], 6, callbacks=callback, verbose=0)
+    end = ["accuracy", "loss"]
+    assert callback.calls == [("begin", 0), ("end", 0, end), ("begin", 1), ("end", 1, end)]
+
+
+def test_each_callback_is_closed_even_if_another_fails_to():
+    closed = []
+
+    class Closes(Callback):
+        def close(self):
+            closed.append(self)
+            raise OSError("no more room")
+
+    callbacks = [Closes(), Closes()]
+    with pytest.raises(OSError, match="no more room"):
+        classifier().fit(X, Y, callbacks=callbacks, verbose=0)
+    assert closed == callbacks
+
+
+def test_the_end_of_training_is_told_the_last_values():
+    callback = Everything()
+    history = classifier().fit(X, Y, callbacks=callback, verbose=0, epochs=2).history
+    (logs,) = [arguments[0] for name, *arguments in callback.calls if name == "on_train_end"]
+    assert logs == {name: values[-1] for name, values in history.items()}

@@ -36,11 +36,11 @@ def test_a_model_need_not_say_float64_itself():
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        (lambda *a: (a[3], {"kernel": a[4]["kernel"]}), "keys"),
-        (lambda *a: (a[3], {**a[4], "gamma": a[4]["bias"]}), "keys"),
-        (of_parameter("bias", lambda g: g[:, None]), "keys"),
-        (of_parameter("kernel", np.transpose), "keys"),
-        (of_input(lambda dx, *_: dx[:1]), r"dx has shape \(1, 4\), x has \(3, 4\)"),
+        (lambda *a: (a[3], {"kernel": a[4]["kernel"]}), "one gradient for each parameter"),
+        (lambda *a: (a[3], {**a[4], "gamma": a[4]["bias"]}), "one gradient for each parameter"),
+        (of_parameter("bias", lambda g: g[:, None]), "one gradient for each parameter"),
+        (of_parameter("kernel", np.transpose), "one gradient for each parameter"),
+        (of_input(lambda dx, *_: dx[:1]), r"expected dx of shape \(3, 4\). Received: \(1, 4\)"),
     ],
     ids=["missing key", "extra key", "bias of 2 axes", "kernel transposed", "dx of one sample"],
 )
@@ -57,7 +57,7 @@ def test_a_backward_that_forgets_its_cache_is_noticed(of: str):
             return dx * cache.uses, grads
         return dx, {key: grad * cache.uses for key, grad in grads.items()}
 
-    with pytest.raises(AssertionError, match="another dx" if of == "dx" else "grads changed"):
+    with pytest.raises(AssertionError, match="a second backward with the same cache"):
         gradcheck(plant(DENSE.layer(), use_up), DENSE.x())
 
 

@@ -220,3 +220,31 @@ def test_config_makes_the_same_model_again():
     twin.set_weights(model.get_weights())
     np.testing.assert_array_equal(twin(IMAGES), model(IMAGES))
     assert twin.get_layer("inner").layers[1].rate == 0.3
+
+
+@pytest.mark.parametrize("wrong", [(3, 3, 1), (28, 28, 5)])
+def test_a_model_that_could_not_be_built_takes_the_next_shape(wrong):
+    model = Sequential([layers.Conv2D(8, 5, groups=2), layers.Flatten(), layers.Dense(3)])
+    with pytest.raises(ValueError, match="Conv2D"):
+        model.build((None, *wrong))
+    assert not model.built
+    assert [layer.params for layer in model.layers] == [{}, {}, {}]
+    model.build((None, 6, 6, 2))
+    assert model.output_shape == (None, 3)
+
+
+def test_a_layer_that_could_not_be_built_takes_the_next_shape():
+    layer = layers.Conv2D(8, 5)
+    with pytest.raises(ValueError, match="larger than the input"):
+        layer(np.ones((1, 3, 3, 1)))
+    assert layer(np.ones((1, 6, 6, 2))).shape == (1, 2, 2, 8)
+
+
+def test_fit_with_wrong_labels_leaves_a_model_unbuilt():
+    model = Sequential([layers.Dense(3)])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="label 9"):
+        model.fit(np.ones((4, 2)), np.full(4, 9), verbose=0)
+    assert not model.built
+    model.fit(np.ones((4, 5)), np.zeros(4, int), verbose=0)
+    assert model.layers[0].params["kernel"].shape == (5, 3)

@@ -8,6 +8,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")
 
+from tinyconv import optimizers  # noqa: E402
 from tinyconv.optimizers import SGD, schedules  # noqa: E402
 
 CASES = [
@@ -74,3 +75,12 @@ def test_the_optimizer_shows_the_rate_of_its_next_step():
 def test_what_makes_no_sense_is_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(("name", "arguments"), CASES)
+def test_an_optimizer_is_made_again_with_its_schedule(name, arguments):
+    optimizer = SGD(getattr(schedules, name)(**arguments))
+    again = optimizers.get({"class_name": "SGD", "config": optimizer.get_config()})
+    for step in range(30):
+        optimizer.iterations = again.iterations = step
+        assert again.learning_rate == optimizer.learning_rate

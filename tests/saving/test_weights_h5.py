@@ -219,3 +219,14 @@ def test_a_missing_folder_is_an_error_of_its_own(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         network(tinyconv).save_weights(tmp_path / "nowhere" / "w.weights.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_the_model_has_no_place_for_are_named(tmp_path):
+    path = tmp_path / "two.weights.h5"
+    two = [tinyconv.layers.Input((4,)), tinyconv.layers.Dense(4), tinyconv.layers.Dense(4)]
+    tinyconv.Sequential(two).save_weights(path)
+    one = tinyconv.Sequential([tinyconv.layers.Input((4,)), tinyconv.layers.Dense(4)])
+    before = one.get_weights()
+    with pytest.raises(ValueError, match="no place for 2 of its weights: layers/dense_1/vars/0"):
+        one.load_weights(path)
+    assert_same(one, before)

@@ -52,6 +52,8 @@ def load(name: str) -> Backend:
 class use_backend:  # noqa: N801  (reads as a function, works as a context manager)
     """Compute with another backend from now on, or inside a `with` block.
 
+    It holds for the whole process, all its threads included.
+
     Args:
         name: "numpy" (the textbook) or "numba" (fast; the default).
 

@@ -25,11 +25,17 @@ from tinyconv.geometry import Window
 Array = npt.NDArray[Any]
 
 
+ACTIVATIONS = (
+    "linear", "relu", "leaky_relu", "clipped_relu", "sigmoid", "tanh", "softmax", "elu", "gelu",
+    "gelu_tanh",
+)  # fmt: skip
+
+
 class Activation(NamedTuple):
     """An elementwise function (softmax: over the last axis) by name.
 
     Attributes:
-        name: linear, relu, leaky_relu, clipped_relu, sigmoid, tanh, softmax, elu, gelu, gelu_tanh.
+        name: one of ACTIVATIONS.
         alpha: slope below the threshold (the relu family) or scale of the exponential (elu);
             not negative, or the sign of y would no longer tell that of the input.
         threshold: where clipped_relu bends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -42,11 +43,19 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch and its validation."""
 
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """The older name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """The older name of `on_train_batch_end`."""
+
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training step."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training step."""
+        self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before an evaluation."""
@@ -108,7 +117,9 @@ class CallbackList(Callback):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        with contextlib.ExitStack() as stack:  # closes all, whatever one of them raises
+            for callback in reversed(self.callbacks):
+                stack.callback(callback.close)
 
 
 def _to_all(name: str) -> Any:
@@ -121,5 +132,5 @@ def _to_all(name: str) -> Any:
 
 
 for _name in vars(Callback):
-    if _name.startswith(("on_", "set_", "close")):
+    if _name.startswith(("on_", "set_")):
         setattr(CallbackList, _name, _to_all(_name))

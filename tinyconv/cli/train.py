@@ -13,6 +13,7 @@ import typer
 import tinyconv
 from tinyconv.cli import run_folder
 from tinyconv.cli.networks import NETWORKS
+from tinyconv.data.cache import CorruptFileError
 
 
 class Dataset(str, enum.Enum):
@@ -51,7 +52,9 @@ def train(
         typer.Option(min=1, help="Passes over the data. Default: 3, or 20 for the few digits."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per training step.")] = 32,
-    backend: Annotated[BackendName, typer.Option(help="Backend.")] = BackendName.numba,
+    backend: Annotated[
+        BackendName | None, typer.Option(help="Backend. Default: numba, or TINYCONV_BACKEND.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
     seed: Annotated[
         int, typer.Option(min=0, help="Of all random numbers; the same seed repeats a run.")
@@ -61,7 +64,9 @@ def train(
     ] = None,
 ) -> None:
     """Train a network, evaluate it, and write weights, history and pictures into a folder."""
-    tinyconv.use_backend(backend.value)
+    if backend is not None:
+        tinyconv.use_backend(backend.value)
+    computing = tinyconv.get_backend().name
     tinyconv.utils.set_random_seed(seed)
     name, module, data = _load(dataset)
     (x_train, y_train), (x_test, y_test) = ((x[:limit], y[:limit]) for x, y in data)
@@ -71,9 +76,9 @@ def train(
     network = NETWORKS[model.value]((*x_train.shape[1:], 1), len(module.CLASS_NAMES))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     network.summary()
-    note = "; the first step compiles its kernels once" if backend.value == "numba" else ""
+    note = "; the first step compiles its kernels once" if computing == "numba" else ""
     with run_folder.new_folder(out, f"{name}-{model.value}") as folder:
-        print(f"Training with the {backend.value} backend{note}")
+        print(f"Training with the {computing} backend{note}")
         started = time.perf_counter()
         scaled_train, scaled_test = (
             x.astype("float32")[..., None] / 255 for x in (x_train, x_test)
@@ -98,7 +103,7 @@ def _load(dataset: Dataset | None) -> tuple[str, ModuleType, tuple]:
     module: ModuleType = getattr(tinyconv.data, wanted.value)
     try:
         return wanted.value, module, module.load_data()
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, ImportError, CorruptFileError) as error:
         if dataset is not None:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from None

@@ -205,11 +205,25 @@ class Layer:
     # ---- checks ---------------------------------------------------------------
 
     def ensure_built(self, input_shape: Shape) -> None:
-        """Check the shape and, the first time, create the parameters for it."""
+        """Check the shape and, the first time, create the parameters for it.
+
+        A layer that can't be built for this shape stays as it was, ready for another.
+        """
         self.check_shape(input_shape)
         if not self.built:
-            self.build(input_shape)
+            try:
+                self.build(input_shape)
+                self.compute_output_shape(input_shape)  # a window may not fit
+            except BaseException:
+                self.unbuild()
+                raise
             self.built = True
+
+    def unbuild(self) -> None:
+        """Forget the parameters and the shape they were made for."""
+        for made in (self.params, self.state, self.regularizers):
+            made.clear()
+        self.channels, self.built = None, False
 
     def check_shape(self, shape: Shape) -> None:
         """Raise ValueError unless an input of this shape fits the layer."""
@@ -239,7 +253,8 @@ class Layer:
         """x as an array of the backend and of this layer's dtype, its shape checked."""
         x = self.cast(x)
         self.check_shape(x.shape)
-        self.ensure_built((None, *x.shape[1:]))
+        if not self.built:
+            self.ensure_built((None, *x.shape[1:]))
         return x
 
     def check_backward(self, dy: Any, cache: Cache) -> Array:

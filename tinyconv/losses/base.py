@@ -124,18 +124,25 @@ class Loss:
         )
         return LossResult(value, gradient.reshape(shape), predictions.reshape(shape))
 
+    def check_weights(self, weights: Any, shape: tuple[Any, ...]) -> Any:
+        """The sample weights in their proper shape; ValueError unless they fit `shape`."""
+        if weights is None:
+            return None
+        if weights.ndim > len(shape) and weights.shape[-1] == 1:
+            weights = weights[..., 0]
+        if not fits(weights.shape, shape[: weights.ndim]):
+            wanted = f"{shape[:1]}" if len(shape) == 1 else f"{shape[:1]} or {shape}"
+            raise ValueError(
+                f"{self.name}: expected sample weights of shape {wanted}. "
+                f"Received: shape {weights.shape}"
+            )
+        return weights
+
     def _sample_weights(self, given: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """One weight for each row."""
         if given is None:
             return np.ones(int(np.prod(shape)), dtype)
-        weights = np.asarray(given, dtype)
-        if weights.ndim > 1 and weights.shape[-1] == 1 and weights.ndim > len(shape):
-            weights = weights[..., 0]
-        if weights.shape != shape[: weights.ndim] and weights.ndim > 0:
-            raise ValueError(
-                f"{self.name}: expected sample weights of shape {shape[:1]} or {shape}. "
-                f"Received: shape {weights.shape}"
-            )
+        weights = self.check_weights(np.asarray(given, dtype), shape)
         trailing = len(shape) - weights.ndim
         return np.broadcast_to(weights.reshape(*weights.shape, *[1] * trailing), shape).reshape(-1)
 

@@ -59,7 +59,7 @@ class Sequential(Model):
         if not self.built and self.declared_shape is not None:
             try:
                 self.ensure_built((None, *self.declared_shape))
-            except ValueError:
+            except BaseException:
                 self.layers.pop()
                 self.declared_shape = declared
                 raise
@@ -78,9 +78,20 @@ class Sequential(Model):
         """Create the parameters of all layers for inputs of this shape (with the batch)."""
         if not self.layers:
             raise ValueError(f"{self!r}: the model has no layers; add one first")
-        self.input_shape = tuple(input_shape)
-        self._chain_shapes(self.input_shape)
-        self.built = True
+        fresh = [layer for layer in self.layers if not layer.built]
+        try:
+            self._chain_shapes(tuple(input_shape))
+        except BaseException:
+            for layer in fresh:
+                layer.unbuild()
+            raise
+        self.input_shape, self.built = tuple(input_shape), True
+
+    def unbuild(self) -> None:
+        """Forget the parameters of all layers."""
+        for layer in self.layers:
+            layer.unbuild()
+        super().unbuild()
 
     def _chain_shapes(self, shape: Shape) -> None:
         for layer in self.layers:

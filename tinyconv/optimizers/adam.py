@@ -7,7 +7,7 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
-from tinyconv.optimizers.base import Optimizer
+from tinyconv.optimizers.base import Optimizer, check_range
 
 
 class Adam(Optimizer):
@@ -24,6 +24,9 @@ class Adam(Optimizer):
         amsgrad: divide by the largest v so far.
         weight_decay, clipnorm, ...: see `Optimizer`.
 
+    Raises:
+        ValueError: if a beta is outside [0, 1), or epsilon negative.
+
     Source: Kingma & Ba 2015, algorithm 1 and the end of section 2; Reddi et al. 2018.
     """
 
@@ -39,11 +42,9 @@ class Adam(Optimizer):
         **base: Any,
     ) -> None:
         super().__init__(learning_rate, **base)
-        for name, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{name} must be in [0, 1). Received: {name}={beta}")
-        self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
-        self.epsilon, self.amsgrad = float(epsilon), bool(amsgrad)
+        self.beta_1 = check_range("beta_1", beta_1, below=1)
+        self.beta_2 = check_range("beta_2", beta_2, below=1)
+        self.epsilon, self.amsgrad = check_range("epsilon", epsilon), bool(amsgrad)
 
     def slot_names(self) -> tuple[str, ...]:
         """The means of g and g^2, and the largest of the latter for AMSGrad."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
+from tinyconv.optimizers import schedules
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.optimizers.schedules import LearningRateSchedule
 from tinyconv.registry import serialize
@@ -53,9 +54,10 @@ class Optimizer:
         given = {key: value for key, value in limits.items() if value is not None}
         if len(given) > 1:
             raise ValueError(f"only one of {list(limits)} can be set. Received: {given}")
-        for key, value in {**given, "weight_decay": weight_decay}.items():
-            if value is not None and not value >= 0:
-                raise ValueError(f"{key} must not be negative. Received: {key}={value}")
+        for key, value in given.items():
+            if not value > 0:
+                raise ValueError(f"{key} must be positive. Received: {key}={value}")
+        check_range("weight_decay", weight_decay or 0.0)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.learning_rate = learning_rate if lr is None else lr
@@ -71,14 +73,12 @@ class Optimizer:
         return rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate
 
     @learning_rate.setter
-    def learning_rate(self, rate: float | LearningRateSchedule) -> None:
+    def learning_rate(self, rate: Any) -> None:
+        rate = schedules.get(rate) if isinstance(rate, dict) else rate
         if isinstance(rate, LearningRateSchedule):
             self._learning_rate: float | LearningRateSchedule = rate
             return
-        rate = float(rate)
-        if not 0 <= rate < float("inf"):
-            raise ValueError(f"learning_rate must be a finite number >= 0. Received: {rate}")
-        self._learning_rate = rate
+        self._learning_rate = check_range("learning_rate", rate)
 
     lr = learning_rate  # TensorFlow 2.0's spelling
 
@@ -130,6 +130,14 @@ class Optimizer:
         keys = ("name", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
         config = {key: getattr(self, key) for key in (*keys, *self.config_keys)}
         return {**config, "learning_rate": serialize(self._learning_rate)}
+
+
+def check_range(name: str, value: float, below: float = float("inf")) -> float:
+    """The value, if it is in [0, below); else ValueError naming it."""
+    if not 0 <= value < below:
+        limit = f"in [0, {below:g})" if below < float("inf") else "a finite number >= 0"
+        raise ValueError(f"{name} must be {limit}. Received: {name}={value}")
+    return float(value)
 
 
 def _shrink(gradient: Array, limit: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
-from tinyconv.optimizers.base import Optimizer
+from tinyconv.optimizers.base import Optimizer, check_range
 
 
 class RMSprop(Optimizer):
@@ -19,6 +19,9 @@ class RMSprop(Optimizer):
         epsilon: inside the root, as in Keras.
         centered: subtract the squared mean of the gradients: their variance, not their size.
         weight_decay, clipnorm, ...: see `Optimizer`.
+
+    Raises:
+        ValueError: if rho or momentum is outside [0, 1), or epsilon negative.
 
     Source: Tieleman & Hinton 2012, lecture 6e; Graves 2013, equations 38 to 45.
     """
@@ -35,8 +38,9 @@ class RMSprop(Optimizer):
         **base: Any,
     ) -> None:
         super().__init__(learning_rate, **base)
-        self.rho, self.momentum = float(rho), float(momentum)
-        self.epsilon, self.centered = float(epsilon), bool(centered)
+        self.rho = check_range("rho", rho, below=1)
+        self.momentum = check_range("momentum", momentum, below=1)
+        self.epsilon, self.centered = check_range("epsilon", epsilon), bool(centered)
 
     def slot_names(self) -> tuple[str, ...]:
         """The mean square; the mean if centered; the velocity with momentum."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinyconv import registry
+
 
 class LearningRateSchedule:
     """Called with the number of steps taken, returns the rate of the next.
@@ -130,6 +132,22 @@ class CosineDecay(LearningRateSchedule):
             top, past = self.warmup_target, step - self.warmup_steps
         wave = (1 + math.cos(math.pi * min(past, self.decay_steps) / self.decay_steps)) / 2
         return top * ((1 - self.alpha) * wave + self.alpha)
+
+
+def get(config: dict[str, Any]) -> LearningRateSchedule:
+    """A schedule from {"class_name", "config"}, as an optimizer's config holds it.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    table = {cls.__name__: cls for cls in _CLASSES}
+    schedule: LearningRateSchedule = registry.lookup(config, table, "schedule")
+    return schedule
+
+
+_CLASSES = (
+    ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay, CosineDecay,
+)  # fmt: skip
 
 
 def _positive(decay_steps: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
-from tinyconv.optimizers.base import Optimizer
+from tinyconv.optimizers.base import Optimizer, check_range
 
 
 class SGD(Optimizer):
@@ -19,7 +19,7 @@ class SGD(Optimizer):
         weight_decay, clipnorm, ...: see `Optimizer`.
 
     Raises:
-        ValueError: if `momentum` is outside [0, 1].
+        ValueError: if `momentum` is outside [0, 1).
 
     Source: Sutskever et al. 2013, equations 1 to 4.
     """
@@ -34,9 +34,8 @@ class SGD(Optimizer):
         **base: Any,
     ) -> None:
         super().__init__(learning_rate, **base)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum must be in [0, 1]. Received: momentum={momentum}")
-        self.momentum, self.nesterov = float(momentum), bool(nesterov)
+        self.momentum = check_range("momentum", momentum, below=1)
+        self.nesterov = bool(nesterov)
 
     def slot_names(self) -> tuple[str, ...]:
         """The velocity, with momentum."""

@@ -69,6 +69,7 @@ def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
     except OSError as error:
         raise OSError(f"{file} is not a readable HDF5 file: {error}") from None
     with h5:
+        _check_surplus(h5, model, file)
         for group, layer in _groups(model):
             own = _own(layer)
             variables = h5.get(f"{group}/vars", {})
@@ -100,6 +101,27 @@ def _groups(model: Model, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         yield group, layer
         if _is_model(layer):
             yield from _groups(layer, f"{group}/")  # type: ignore[arg-type]
+
+
+def _check_surplus(h5: Any, model: Model, file: Path) -> None:
+    """Raise ValueError if the file holds weights that the model has no place for."""
+    places = {f"{group}/vars" for group, _ in _groups(model)}
+    held: set[str] = set()
+    h5.visit(held.add)
+    # Keras keeps the state of a Dropout's random numbers among the weights.
+    surplus = sorted(
+        name
+        for name in held
+        if name.startswith("layers/")
+        and name.rpartition("/")[0].endswith("/vars")
+        and name.rpartition("/")[0] not in places
+        and "seed_generator" not in name
+    )
+    if surplus:
+        raise ValueError(
+            f"{file}: {model!r} has no place for {len(surplus)} of its weights: "
+            f"{', '.join(surplus[:4])}{', ...' if len(surplus) > 4 else ''}"
+        )
 
 
 def _own(layer: Layer) -> list[Variable]:

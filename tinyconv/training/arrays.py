@@ -55,6 +55,8 @@ class ArrayData:
                     f"{owner!r}: x and {name} must have the same length. "
                     f"Received: {len(self.x)} and {len(other)}"
                 )
+        # Class weights are for training alone: a validation split keeps the samples' own.
+        self.own_weights = weights
         if class_weight is not None and self.y is not None:
             factors = _class_factors(owner, self.y, class_weight)
             weights = factors if weights is None else weights * factors
@@ -79,13 +81,14 @@ class ArrayData:
                 f"{owner!r}: validation_split must be between 0 and 1 and leave samples on both "
                 f"sides. Received: {fraction} of {len(self.x)} samples"
             )
-        return self._part(slice(None, at)), self._part(slice(at, None))
+        training = self._part(slice(None, at), self.weights)
+        return training, self._part(slice(at, None), self.own_weights)
 
-    def _part(self, rows: slice) -> ArrayData:
+    def _part(self, rows: slice, weights: Array | None) -> ArrayData:
         part = object.__new__(ArrayData)
         part.x, part.batch_size, part.dtype = self.x[rows], self.batch_size, self.dtype
         part.y = None if self.y is None else self.y[rows]
-        part.weights = None if self.weights is None else self.weights[rows]
+        part.weights = None if weights is None else weights[rows]
         return part
 
     def batches(self, order: Array | None = None) -> Iterator[Batch]:

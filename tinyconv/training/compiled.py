@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from tinyconv.layers.variable import Variable
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.regularizers import L1L2
 from tinyconv.training.arrays import ArrayData
+from tinyconv.training.step import fused
 
 
 class Compiled(Layer):
@@ -75,12 +77,19 @@ class Compiled(Layer):
         new_optimizer, new_loss = optimizers.get(optimizer), losses.get(loss)
         if new_loss.reduction in (None, "none"):
             raise ValueError(f"{self!r}: a loss to train on needs a reduction. Received: None")
-        requests = [metrics] if isinstance(metrics, str) else list(metrics or ())
+        one = isinstance(metrics, (str, metrics_lib.Metric))
+        requests = [metrics] if one else list(metrics or ())
         _resolve(requests, new_loss, None)  # unknown names are told now, not in fit
         self.optimizer, self.loss, self._metric_requests = new_optimizer, new_loss, requests
         self._loss_mean: metrics_lib.Mean = metrics_lib.Mean("loss")
         self._metrics: list[metrics_lib.Metric] | None = None
         self._buffer, self.compiled = None, True
+        if getattr(new_loss, "from_logits", False) and fused(new_loss, self):
+            warnings.warn(
+                f"{self!r}: the loss {new_loss.name} has from_logits=True, but the model ends with "
+                f"{self.final_activation}; the loss takes the logits before it, as in Keras",
+                stacklevel=2,
+            )
 
     @property
     def metrics(self) -> list[metrics_lib.Metric]:
@@ -132,9 +141,17 @@ class Compiled(Layer):
         if y is None:
             raise ValueError(f"{self!r}: {method} needs targets y")
         data = ArrayData(self, x, y, sample_weight, class_weight, batch_size, self.input_dtype)
+        fresh = not self.built
         self.prepare(data.x)
+        outputs = (len(data.x), *self.output_shape[1:])
         assert data.y is not None
-        self.loss.check_targets(data.y, (len(data.y), *self.output_shape[1:]))
+        try:
+            self.loss.check_targets(data.y, outputs)
+            self.loss.check_weights(data.weights, outputs[:-1])
+        except ValueError:
+            if fresh:
+                self.unbuild()  # the next data may be of another shape
+            raise
         return data
 
     def _parameters(self) -> ParameterBuffer:

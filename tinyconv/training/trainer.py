@@ -85,6 +85,7 @@ class Trainer(Compiled):
         self.stop_training, self.history = False, history
         with calls:
             calls.on_train_begin({})
+            logs: dict[str, float] = {}
             for epoch in range(initial_epoch, epochs):
                 calls.on_epoch_begin(epoch, {})
                 order = random.generator().permutation(len(data.x)) if shuffle else None
@@ -95,7 +96,7 @@ class Trainer(Compiled):
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
-            calls.on_train_end({})
+            calls.on_train_end(logs)
         return history
 
     def _validation(
@@ -221,7 +222,8 @@ class Trainer(Compiled):
 
     def predict_on_batch(self, x: Any) -> Array:
         """The outputs of one batch."""
-        return get_backend().to_numpy(self.infer(x))
+        data = ArrayData(self, x, dtype=self.input_dtype)
+        return get_backend().to_numpy(self.infer(data.whole()[0]))
 
 
 def _in_order(logs: dict[str, float]) -> Any:

@@ -62,7 +62,9 @@ def _value(z: Array, activation: Activation) -> Array:
         return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0)))
     if name == "gelu":
         return z * _normal_cdf(z)
-    return 0.5 * z * (1 + np.tanh(_gelu_inner(z)))  # gelu_tanh
+    if name == "gelu_tanh":
+        return 0.5 * z * (1 + np.tanh(_gelu_inner(z)))
+    raise ValueError(f"unknown activation {name!r}")
 
 
 def _derivative(saved: Array, activation: Activation) -> Array:
@@ -89,9 +91,11 @@ def _derivative(saved: Array, activation: Activation) -> Array:
     if name == "gelu":  # (z Phi(z))' = Phi(z) + z phi(z)
         density = np.exp(-0.5 * saved * saved) / math.sqrt(2 * math.pi)
         return _normal_cdf(saved) + saved * density
-    t = np.tanh(_gelu_inner(saved))  # gelu_tanh
-    inner = _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * saved * saved)
-    return 0.5 * (1 + t) + 0.5 * saved * (1 - t * t) * inner
+    if name == "gelu_tanh":
+        t = np.tanh(_gelu_inner(saved))
+        inner = _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * saved * saved)
+        return 0.5 * (1 + t) + 0.5 * saved * (1 - t * t) * inner
+    raise ValueError(f"unknown activation {name!r}")
 
 
 def sigmoid(z: Array) -> Array:
