@@ -77,6 +77,26 @@ def fits(shape: Shape, expected: Shape) -> bool:
     )
 
 
+def checked_shape(shape: Any, owner: str) -> Shape:
+    """A shape without the batch, as a tuple.
+
+    Raises:
+        ValueError: unless it is a tuple of positive integers or None.
+    """
+    given = shape
+    try:
+        shape = tuple(shape)
+        fine = all(n is None or (int(n) == n and n > 0) for n in shape)
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise ValueError(
+            f"{owner}: input_shape must be a tuple of positive integers or None, without the "
+            f"batch. Received: {given!r}"
+        )
+    return tuple(n if n is None else int(n) for n in shape)
+
+
 def output_size(length: int, size: int, stride: int, dilation: int, pad: int) -> int:
     """Number of positions of a window along one axis (zero or less: it does not fit).
 

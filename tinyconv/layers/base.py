@@ -10,7 +10,7 @@ import numpy as np
 from tinyconv import activations, config, initializers, registry
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import LINEAR, Activation, Array
-from tinyconv.geometry import Shape
+from tinyconv.geometry import Shape, checked_shape
 from tinyconv.layers.variable import Variable
 from tinyconv.regularizers import L1L2
 
@@ -291,23 +291,3 @@ class Layer:
     def from_config(cls, values: dict[str, Any]) -> Layer:
         """A new layer, without the weights, from `get_config`."""
         return cls(**values)
-
-
-def checked_shape(shape: Any, owner: str) -> Shape:
-    """A shape without the batch, as a tuple.
-
-    Raises:
-        ValueError: unless it is a tuple of positive integers or None.
-    """
-    given = shape
-    try:
-        shape = tuple(shape)
-        fine = all(n is None or (int(n) == n and n > 0) for n in shape)
-    except (TypeError, ValueError):
-        fine = False
-    if not fine:
-        raise ValueError(
-            f"{owner}: input_shape must be a tuple of positive integers or None, without the "
-            f"batch. Received: {given!r}"
-        )
-    return tuple(n if n is None else int(n) for n in shape)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinyconv.backends.base import Array
-from tinyconv.geometry import Shape, fits
-from tinyconv.layers.base import Cache, Gradients, Layer, checked_shape
+from tinyconv.geometry import Shape, checked_shape, fits
+from tinyconv.layers.base import Cache, Gradients, Layer
 
 
 class InputLayer(Layer):
