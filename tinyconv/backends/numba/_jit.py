@@ -16,9 +16,15 @@ dtype and plain ints, and the combinations are float32 and float64, no more.
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Callable
+from functools import cache
+from threading import RLock
+from types import FunctionType
 from typing import Any
 
+import numba
 from numba import config, njit
 
 # Sums may be reordered (or no reduction could be vectorised) and multiplied and added
@@ -35,12 +41,15 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 # OpenMP first: it starts a kernel in 2 microseconds where workqueue takes 40, and it
 # lets several Python threads run kernels at once.
-config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
+if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
+    config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
+
+OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 
 
 def jit(function: Callable[..., None]) -> Any:
     """Compile for one thread; callable from several threads at once."""
-    return njit(function, nogil=True, cache=True, error_model="numpy", fastmath=FAST_MATH)
+    return njit(function, fastmath=FAST_MATH, **OPTIONS)
 
 
 def jit_parallel(function: Callable[..., None], fast: bool = True) -> Any:
@@ -48,7 +57,73 @@ def jit_parallel(function: Callable[..., None], fast: bool = True) -> Any:
 
     With `fast` false, sums are left in the order in which they are written.
     """
-    flags = FAST_MATH if fast else False
-    return njit(
-        function, parallel=True, nogil=True, cache=True, error_model="numpy", fastmath=flags
+    fast_math = FAST_MATH if fast else False
+    parallel = njit(function, parallel=True, fastmath=fast_math, **OPTIONS)
+
+    def launch(*arguments: Any) -> None:
+        layer = _layer or _start_layer()
+        if layer == "workqueue":
+            with _workqueue:
+                parallel(*arguments)
+        elif layer == "lost":
+            _serial(function, fast)(*arguments)
+        else:
+            parallel(*arguments)
+
+    return launch
+
+
+# ---- where Numba would end the process ---------------------------------------
+#
+# Numba hands the turns of a loop to a "threading layer", of which there are three, and
+# two of them have a case in which they abort the whole process:
+#   workqueue (where there is neither OpenMP nor TBB): a kernel starts while another
+#     Python thread runs one. So kernels wait for each other there.
+#   omp on Linux, GNU's: a kernel starts in a child process that was forked after the
+#     layer had started; its threads exist in the parent only. So such a child, whose
+#     layer is "lost", runs its kernels on one core.
+
+_layer: str | None = None  # "omp", "tbb", "workqueue" or "lost"; None until it is started
+_workqueue = RLock()
+
+
+def _start_layer() -> str:
+    global _layer
+    numba.get_num_threads()  # starts it, unless Numba has done so already
+    _layer = numba.threading_layer()
+    return _layer
+
+
+@cache
+def _serial(function: FunctionType, fast: bool) -> Any:
+    """The kernel compiled for one thread."""
+    warnings.warn(
+        "This process was forked after its parent had computed with tinyconv. GNU OpenMP cannot "
+        "start threads here, so kernels run on one core. To use all of them, start processes with "
+        'multiprocessing.get_context("spawn").',
+        RuntimeWarning,
+        stacklevel=1,
+    )
+    # Files of the cache are told apart by the name of the function, not by its options.
+    twin = FunctionType(function.__code__, function.__globals__)
+    twin.__qualname__ = f"{function.__qualname__}_serial"
+    return njit(twin, fastmath=FAST_MATH if fast else False, **OPTIONS)
+
+
+def _after_fork() -> None:
+    global _layer
+    _workqueue.release()
+    try:
+        started = numba.threading_layer()
+    except ValueError:  # not started: the child starts its own
+        return
+    if started == "omp" and sys.platform == "linux":
+        _layer = "lost"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(  # not in the middle of a workqueue kernel: the child could start none
+        before=_workqueue.acquire,
+        after_in_parent=_workqueue.release,
+        after_in_child=_after_fork,
     )

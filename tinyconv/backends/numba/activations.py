@@ -13,10 +13,9 @@ from numba import prange
 
 from tinyconv.backends.base import Activation, Array
 from tinyconv.backends.numba._jit import jit_parallel
+from tinyconv.backends.numba.rows import as_rows, partial_sums
 from tinyconv.backends.numba.workspace import empty
 from tinyconv.backends.numpy import NumpyBackend
-
-SHARE_ROWS = 128  # rows whose bias gradient is summed in one go
 
 # ---- kernels; all see arrays as (rows, C) ------------------------------------
 
@@ -107,7 +106,7 @@ class Activations(NumpyBackend):
         relu = activation.name == "relu"
         if bias is not None or relu:
             y = z if overwrite and _writable(z) else _copy(z)
-            rows = _rows(y)
+            rows = as_rows(y)
             if bias is None:
                 bias = np.zeros(rows.shape[1], y.dtype)
             (bias_relu_kernel if relu else bias_kernel)(rows, np.ascontiguousarray(bias))
@@ -126,11 +125,11 @@ class Activations(NumpyBackend):
     ) -> tuple[Array, Array | None]:
         """dz = dy * f'(z) and dbias = sum of dz, for relu in one pass."""
         dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
-        rows = _rows(dy)
-        partial = np.empty((max(1, len(rows) // SHARE_ROWS), rows.shape[1]), dy.dtype)
+        rows = as_rows(dy)
+        partial = partial_sums(rows)
         if activation.name == "relu":
             dz = empty(dy.shape, dy.dtype)
-            relu_backward_kernel(rows, _rows(saved), _rows(dz), partial)
+            relu_backward_kernel(rows, as_rows(saved), as_rows(dz), partial)
             return dz, partial.sum(axis=0) if with_bias else None
         if activation.name == "linear":
             dz = _copy(dy)
@@ -141,13 +140,8 @@ class Activations(NumpyBackend):
             dz, _ = super().activate_backward(dy, saved, activation, False)
         if not with_bias:
             return dz, None
-        bias_gradient_kernel(_rows(np.ascontiguousarray(dz)), partial)
+        bias_gradient_kernel(as_rows(np.ascontiguousarray(dz)), partial)
         return dz, partial.sum(axis=0)
-
-
-def _rows(x: Array) -> Array:
-    """(..., C) -> (rows, C)."""
-    return x.reshape(-1, x.shape[-1])
 
 
 def _writable(x: Array) -> bool:

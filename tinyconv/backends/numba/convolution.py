@@ -7,10 +7,6 @@ So a few rows of the output are done at a time:
     for each band of output rows:           one band a thread at a time
         columns = im2col(x, band)           fits in the cache
         z[band] = columns @ kernel
-
-im2col copies the C channels of a pixel in one go. With one or three channels there
-is little to copy in one go, so then the columns are laid out the other way round,
-one tap after the other, and the copy runs along the image.
 """
 
 from __future__ import annotations
@@ -18,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba._jit import jit
+from tinyconv.backends.numba.im2col import col2im_kernel, columns_of, im2col_kernel, steps
 from tinyconv.backends.numba.threads import for_each, thread_count
 from tinyconv.backends.numba.workspace import empty, scratch
 from tinyconv.backends.numpy import NumpyBackend
@@ -26,112 +22,6 @@ from tinyconv.geometry import Window
 
 BAND_BYTES = 1 << 20  # columns of one band, about a core's second-level cache
 BAND_ROWS = 512  # but at least as many: BLAS rearranges the kernel for every product
-FEW_CHANNELS = 3  # up to which im2col runs along the image instead of the channels
-
-
-# ---- kernels ----------------------------------------------------------------
-
-
-def im2col_loops(
-    x: Array, columns: Array, first: int, last: int, OH: int, OW: int, KH: int, KW: int,
-    SH: int, SW: int, DH: int, DW: int, top: int, left: int,
-) -> None:  # fmt: skip
-    """columns[(r, j), (k, l, c)] = x[n, i*SH + k*DH - top, j*SW + l*DW - left, c].
-
-    r = n*OH + i counts the output rows of the batch; those from first to last - 1
-    are written. Outside of the image there are zeros.
-    """
-    _, H, W, C = x.shape
-    zero = x.dtype.type(0)
-    for r in range(first, last):
-        n, i = r // OH, r % OH
-        for j in range(OW):
-            column = columns[(r - first) * OW + j]
-            for k in range(KH):
-                h = i * SH + k * DH - top
-                for l in range(KW):
-                    w = j * SW + l * DW - left
-                    tap = (k * KW + l) * C
-                    if 0 <= h < H and 0 <= w < W:
-                        for c in range(C):
-                            column[tap + c] = x[n, h, w, c]
-                    else:
-                        for c in range(C):
-                            column[tap + c] = zero
-
-
-im2col_kernel = jit(im2col_loops)
-
-
-def col2im_loops(
-    columns: Array, dx: Array, first: int, h_first: int, h_last: int, OW: int, KH: int, KW: int,
-    SH: int, SW: int, DH: int, DW: int, top: int, left: int,
-) -> None:  # fmt: skip
-    """dx[h, w, c] = sum of columns[(i, j), (k, l, c)] over all i*SH + k*DH - top = h, same for w.
-
-    Gather form: each row h of the image collects its own copies, so that no two
-    threads ever write the same pixel. `columns` starts with output row `first`.
-    """
-    _, W, C = dx.shape
-    OH = columns.shape[0] // OW
-    zero = dx.dtype.type(0)
-    for h in range(h_first, h_last):
-        for w in range(W):
-            for c in range(C):
-                dx[h, w, c] = zero
-        for k in range(KH):
-            if (h + top - k * DH) % SH != 0:
-                continue
-            i = (h + top - k * DH) // SH - first
-            if i < 0 or i >= OH:
-                continue
-            for j in range(OW):
-                column = columns[i * OW + j]
-                for l in range(KW):
-                    w = j * SW + l * DW - left
-                    if 0 <= w < W:
-                        tap = (k * KW + l) * C
-                        for c in range(C):
-                            dx[h, w, c] += column[tap + c]
-
-
-col2im_kernel = jit(col2im_loops)
-
-
-def im2col_by_tap_loops(
-    x: Array, columns: Array, first: int, last: int, OH: int, OW: int, KH: int, KW: int,
-    SH: int, SW: int, DH: int, DW: int, top: int, left: int,
-) -> None:  # fmt: skip
-    """The same transposed, (KH*KW*C, rows * OW): the innermost loop runs along the image."""
-    _, H, W, C = x.shape
-    zero = x.dtype.type(0)
-    for tap in range(KH * KW * C):
-        k, l, c = tap // (KW * C), tap // C % KW, tap % C
-        j_first = min(max(0, (left - l * DW + SW - 1) // SW), OW)  # before it, w < 0
-        j_last = max(j_first, min(OW, (W - 1 + left - l * DW) // SW + 1))  # from it on, w >= W
-        for r in range(first, last):
-            n, i = r // OH, r % OH
-            h = i * SH + k * DH - top
-            column = columns[tap, (r - first) * OW : (r - first + 1) * OW]
-            if h < 0 or h >= H:
-                for j in range(OW):
-                    column[j] = zero
-                continue
-            for j in range(j_first):
-                column[j] = zero
-            for j in range(j_last, OW):
-                column[j] = zero
-            # Slices, because an index that might be negative would not be vectorised.
-            inside = column[j_first:j_last]
-            pixels = x[n, h, max(0, j_first * SW + l * DW - left) :, c]
-            for j in range(inside.size):
-                inside[j] = pixels[j * SW]
-
-
-im2col_by_tap_kernel = jit(im2col_by_tap_loops)
-
-
-# ---- operations -------------------------------------------------------------
 
 
 class Convolution(NumpyBackend):
@@ -145,7 +35,7 @@ class Convolution(NumpyBackend):
         def work(index: int) -> None:
             first, last = bands[index]
             band = columns[first * OW : last * OW]
-            im2col_kernel(x, band, first, last, *window.output, *_steps(window))
+            im2col_kernel(x, band, first, last, *window.output, *steps(window))
 
         for_each(work, len(bands))
         return columns
@@ -160,7 +50,7 @@ class Convolution(NumpyBackend):
 
         def work(n: int) -> None:
             image = columns[n * OH * OW : (n + 1) * OH * OW]
-            col2im_kernel(image, dx[n], 0, 0, H, OW, *_steps(window))
+            col2im_kernel(image, dx[n], 0, 0, H, OW, *steps(window))
 
         for_each(work, N)
         return dx
@@ -179,7 +69,7 @@ class Convolution(NumpyBackend):
 
         def work(index: int) -> None:
             first, last = bands[index]
-            columns = _columns(x, window, first, last)
+            columns = columns_of(x, window, first, last)
             np.matmul(columns, matrix, out=rows[first * OW : last * OW])
 
         for_each(work, len(bands))
@@ -208,7 +98,7 @@ class Convolution(NumpyBackend):
             product = empty((K, F), x.dtype)
             for index in range(share * len(bands) // shares, (share + 1) * len(bands) // shares):
                 first, last = bands[index]
-                columns = _columns(x, window, first, last)
+                columns = columns_of(x, window, first, last)
                 # Not np.matmul, which keeps the GIL if its result has few numbers.
                 np.dot(columns.T, rows[first * OW : last * OW], out=product)
                 total += product
@@ -248,23 +138,10 @@ class Convolution(NumpyBackend):
             step = (i_last - i_first) * OW
             for image in range(n, min(n + together, N)):
                 own = columns[(image - n) * step : (image - n + 1) * step]
-                col2im_kernel(own, dx[image], i_first, h_first, h_last, OW, *_steps(window))
+                col2im_kernel(own, dx[image], i_first, h_first, h_last, OW, *steps(window))
 
         for_each(work, -(-N // together) * per_image)
         return dx
-
-
-def _columns(x: Array, window: Window, first: int, last: int) -> Array:
-    """im2col of the output rows from first to last - 1, counted over the batch."""
-    C, (OH, OW) = x.shape[3], window.output
-    shape = ((last - first) * OW, window.size[0] * window.size[1] * C)
-    if C > FEW_CHANNELS:
-        columns = scratch(shape, x.dtype)
-        im2col_kernel(x, columns, first, last, OH, OW, *_steps(window))
-        return columns
-    by_tap = scratch(shape[::-1], x.dtype)
-    im2col_by_tap_kernel(x, by_tap, first, last, OH, OW, *_steps(window))
-    return by_tap.T
 
 
 def _band_height(OW: int, column_bytes: int) -> int:
@@ -277,12 +154,6 @@ def _bands(rows: int, height: int) -> list[tuple[int, int]]:
     threads = thread_count()
     count = min(rows, -(-rows // (height * threads)) * threads)
     return [(b * rows // count, (b + 1) * rows // count) for b in range(count)]
-
-
-def _steps(window: Window) -> tuple[int, ...]:
-    """KH, KW, SH, SW, DH, DW, top, left: plain ints for the kernels."""
-    (top, _), (left, _) = window.padding
-    return (*window.size, *window.strides, *window.dilation, top, left)
 
 
 def _is_pointwise(window: Window) -> bool:

@@ -14,10 +14,9 @@ from numba import prange
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba._jit import jit_parallel
+from tinyconv.backends.numba.rows import as_rows, partial_sums
 from tinyconv.backends.numba.workspace import empty
 from tinyconv.backends.numpy import NumpyBackend
-
-SHARE_ROWS = 128  # rows summed in one go: in the cache, and few enough for float32
 
 # ---- kernels; all see arrays as (rows, C) ------------------------------------
 
@@ -99,13 +98,13 @@ class Normalization(NumpyBackend):
     ) -> tuple[Array, Array, Array]:
         """dx = gamma / s * (dy - mean(dy) - x^ * mean(dy * x^)), x^ = (x - mean) / s."""
         dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
-        rows = _rows(dy)
+        rows = as_rows(dy)
         inverse, scale = _scale(gamma, variance, epsilon)
         mean = np.ascontiguousarray(mean)
-        dgamma, dbeta = _parameter_gradients(rows, _rows(x), mean, inverse)
+        dgamma, dbeta = _parameter_gradients(rows, as_rows(x), mean, inverse)
         slope, shift = scale * inverse * dgamma / len(rows), scale * dbeta / len(rows)
         dx = empty(dy.shape, dy.dtype)
-        input_gradient_kernel(rows, _rows(x), mean, scale, slope, shift, _rows(dx))
+        input_gradient_kernel(rows, as_rows(x), mean, scale, slope, shift, as_rows(dx))
         return dx, dgamma, dbeta
 
     def normalize(
@@ -116,7 +115,7 @@ class Normalization(NumpyBackend):
         y = empty(x.shape, x.dtype)
         _, scale = _scale(gamma, variance, epsilon)
         mean, beta = np.ascontiguousarray(mean), np.ascontiguousarray(beta)
-        normalize_kernel(_rows(x), mean, scale, beta, _rows(y))
+        normalize_kernel(as_rows(x), mean, scale, beta, as_rows(y))
         return y
 
     def normalize_backward(
@@ -126,7 +125,7 @@ class Normalization(NumpyBackend):
         dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
         inverse, scale = _scale(gamma, variance, epsilon)
         mean = np.ascontiguousarray(mean)
-        dgamma, dbeta = _parameter_gradients(_rows(dy), _rows(x), mean, inverse)
+        dgamma, dbeta = _parameter_gradients(as_rows(dy), as_rows(x), mean, inverse)
         return np.multiply(dy, scale, out=empty(dy.shape, dy.dtype)), dgamma, dbeta
 
 
@@ -139,8 +138,8 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     Source: Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance",
     equations 1.7 and 1.5.
     """
-    rows = _rows(x)
-    partials = [_partials(rows) for _ in range(3)]
+    rows = as_rows(x)
+    partials = [partial_sums(rows) for _ in range(3)]
     statistics_kernel(rows, *partials)
     centers, sums, squares = (partial.astype(np.float64) for partial in partials)
     P, R = len(centers), len(rows)
@@ -152,21 +151,12 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 
 
 def _parameter_gradients(dy: Array, x: Array, mean: Array, inverse: Array) -> tuple[Array, Array]:
-    sums, products = _partials(dy), _partials(dy)
+    sums, products = partial_sums(dy), partial_sums(dy)
     gradient_sums_kernel(dy, x, mean, sums, products)
     return products.sum(axis=0) * inverse, sums.sum(axis=0)
-
-
-def _partials(rows: Array) -> Array:
-    return np.empty((max(1, len(rows) // SHARE_ROWS), rows.shape[1]), rows.dtype)
 
 
 def _scale(gamma: Array, variance: Array, epsilon: float) -> tuple[Array, Array]:
     """1 / s and gamma / s with s = sqrt(variance + epsilon)."""
     inverse = 1 / np.sqrt(variance + epsilon)
     return inverse, np.ascontiguousarray(gamma * inverse)
-
-
-def _rows(x: Array) -> Array:
-    """(..., C) -> (rows, C)."""
-    return x.reshape(-1, x.shape[-1])

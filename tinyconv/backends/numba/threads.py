@@ -11,8 +11,8 @@ when the next step reads it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Thread
 
@@ -50,8 +50,8 @@ _lock = Lock()
 _jobs: SimpleQueue[Job] = SimpleQueue()
 _helpers: list[Thread] = []
 _blas: ThreadpoolController | None = None
-_blas_threads: list[int] = []
-_blas_users = 0
+_blas_users: set[object] = set()  # who needs BLAS to use one thread
+_blas_threads: list[int] | None = None  # what it used before the first of them
 
 
 def thread_count() -> int:
@@ -63,51 +63,71 @@ def for_each(work: Callable[[int], None], count: int) -> None:
     """Call work(0), ..., work(count - 1) on all cores; return when all are done.
 
     Which thread does which piece is left to chance; pieces must not share results.
+    When one fails, no other is begun, and the error is raised here.
     An executor of concurrent.futures would do as well, but takes longer to start a
     piece than many a piece takes.
     """
-    pieces = iter(range(count))
+    pieces = deque(range(count))
 
     def drain() -> None:
         # What a caller has set np.errstate to would hold in one thread only; like the
         # kernels, products say nothing about NaN and infinity in any of them.
         with np.errstate(all="ignore"):
-            for index in pieces:  # next() of an iterator is atomic: no piece is done twice
-                work(index)
+            try:
+                while (index := _next(pieces)) is not None:
+                    work(index)
+            except BaseException:
+                pieces.clear()
+                raise
 
     jobs = [Job(drain) for _ in range(min(thread_count(), count) - 1)]
     _ensure_helpers(len(jobs))
-    with one_blas_thread():
+    user = object()
+    # Ctrl-C can strike between any two lines: whatever has to be undone stands inside `try`,
+    # and undoing what was never done does no harm.
+    try:
+        _start_blas_use(user)
         for job in jobs:
             _jobs.put(job)
+        drain()
+    finally:
         try:
-            drain()
-        finally:
             for job in jobs:
                 job.finish()
+        finally:
+            _end_blas_use(user)
     for job in jobs:
         if job.error is not None:
             raise job.error
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """BLAS uses one thread inside this block, and what it used before after the last."""
-    global _blas, _blas_threads, _blas_users
+def _next(pieces: deque[int]) -> int | None:
+    """Take a piece that nobody else has. A deque is thread-safe, also without the GIL."""
+    try:
+        return pieces.popleft()
+    except IndexError:
+        return None
+
+
+def _start_blas_use(user: object) -> None:
+    """BLAS uses one thread until the last user has ended, and then what it used before."""
+    global _blas, _blas_threads
     with _lock:
         if _blas is None:
             _blas = ThreadpoolController().select(user_api="blas")
-        _blas_users += 1
-        if _blas_users == 1:
+        _blas_users.add(user)
+        if _blas_threads is None:
             _blas_threads = [library.get_num_threads() for library in _blas.lib_controllers]
             _set_blas_threads([1] * len(_blas_threads))
-    try:
-        yield
-    finally:
-        with _lock:
-            _blas_users -= 1
-            if _blas_users == 0:
-                _set_blas_threads(_blas_threads)
+
+
+def _end_blas_use(user: object) -> None:
+    global _blas_threads
+    with _lock:
+        _blas_users.discard(user)
+        if not _blas_users and _blas_threads is not None:
+            _set_blas_threads(_blas_threads)
+            _blas_threads = None
 
 
 def _set_blas_threads(counts: list[int]) -> None:
@@ -135,9 +155,11 @@ def _serve(jobs: SimpleQueue[Job]) -> None:
 
 def _forget() -> None:
     """Threads do not survive a fork; the child starts its own when it needs them."""
-    global _lock, _jobs, _blas_users
-    _lock, _jobs, _blas_users = Lock(), SimpleQueue(), 0
+    global _lock, _jobs
+    _lock, _jobs = Lock(), SimpleQueue()
     _helpers.clear()
+    _blas_users.clear()  # they were threads too
+    _end_blas_use(None)
 
 
 if hasattr(os, "register_at_fork"):

@@ -21,6 +21,7 @@ nobody has to say when an array is finished.
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import OrderedDict, deque
 from typing import Any
@@ -59,6 +60,10 @@ class Pool:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: nothing waits, and nobody holds the lock."""
         self.free_bytes = 0
         self._free: OrderedDict[int, list[Array]] = OrderedDict()  # stalest size first
         self._returned: deque[Array] = deque()
@@ -91,13 +96,6 @@ class Pool:
             finally:
                 self._lock.release()
 
-    def clear(self) -> None:
-        """Give all waiting memory back to the operating system."""
-        with self._lock:
-            self._returned.clear()
-            self._free.clear()
-            self.free_bytes = 0
-
     def _take(self, size: int) -> Array | None:
         """Free memory of that size, else of up to twice the size, else None."""
         fits = size
@@ -129,7 +127,6 @@ class Pool:
 
 _pool = Pool(CAPACITY)
 empty = _pool.empty
-clear = _pool.clear
 _own = threading.local()
 
 
@@ -145,3 +142,14 @@ def scratch(shape: tuple[int, ...], dtype: Any) -> Array:
         _own.memory = _pool.empty((max(size, SMALLEST),), np.uint8)
     memory: Array = _own.memory
     return memory[:size].view(dtype).reshape(shape)
+
+
+def _forget() -> None:
+    """After a fork: another thread of the parent may have held the lock, halfway through."""
+    global _own
+    _own = threading.local()
+    _pool.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
