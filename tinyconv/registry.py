@@ -47,8 +47,12 @@ def unsupported(function: Any, owner: str, arguments: Mapping[str, Any]) -> Type
     return TypeError(f"{owner}: unsupported argument {name!r}.{suggest(name, known)}")
 
 
-def lookup(identifier: Any, table: Mapping[str, Any], argument: str) -> Any:
+def lookup(
+    identifier: Any, table: Mapping[str, Any], argument: str, base: type | None = None
+) -> Any:
     """An instance for a name ("adam"), a config ({"class_name", "config"}), a class or an instance.
+
+    An instance is an object of `base`, or without a base anything that can be called.
 
     Raises:
         ValueError: for a name that `table` does not hold; it lists those that it does.
@@ -61,7 +65,8 @@ def lookup(identifier: Any, table: Mapping[str, Any], argument: str) -> Any:
         return _named(identifier, table, argument)()
     if isinstance(identifier, type) and identifier in table.values():
         return identifier()
-    if isinstance(identifier, type) or not callable(identifier):
+    is_instance = callable(identifier) if base is None else isinstance(identifier, base)
+    if isinstance(identifier, type) or not is_instance:
         raise TypeError(
             f"{argument} must be a name or an object of this library. Received: {identifier!r}"
         )

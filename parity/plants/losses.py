@@ -57,7 +57,7 @@ def _times_outputs(result: Any, self: Any, logits: Array, *_: Any) -> Any:
 
 def _unscaled_rows(result: Any, self: Any, targets: Array, p: Array) -> Any:
     q, free = base.clip(p)
-    t = self._targets(targets, p)
+    t = self.smooth(targets, p.shape[1], p.dtype)
     return -(t * np.log(q)).sum(axis=1), -t / q * free
 
 
@@ -69,9 +69,8 @@ def _plain_log(result: Any, self: Any, targets: Array, p: Array) -> Any:
     return -np.log(q[index, targets]), slopes * free
 
 
-def _over_others(result: Any, self: Any, targets: Array, like: Array) -> Array:
-    s, K = self.label_smoothing, like.shape[1]
-    t = targets.astype(like.dtype)
+def _over_others(result: Any, self: Any, targets: Array, K: int, dtype: Any) -> Array:
+    s, t = self.label_smoothing, targets.astype(dtype)
     return np.asarray(t * (1 - s) + (1 - t) * s / (K - 1))
 
 
@@ -95,7 +94,7 @@ LOSSES: list[Plant] = [
              "SparseCategoricalCrossentropy: probabilities of exactly *",
              "CategoricalCrossentropy: probabilities of exactly *",
              "BinaryCrossentropy: probabilities of exactly *"),
-    function("label smoothing over the other classes", losses.CategoricalCrossentropy, "_targets",
+    function("label smoothing over the other classes", losses.CategoricalCrossentropy, "smooth",
              after(_over_others), "CategoricalCrossentropy: label_smoothing*",
              "training: fused, label_smoothing"),
     function("rows that are not made to sum to 1", losses.CategoricalCrossentropy,

@@ -38,7 +38,5 @@ def get(identifier: Any) -> Loss:
     Raises:
         ValueError: for an unknown name.
     """
-    loss = registry.lookup(identifier, _TABLE, "loss")
-    if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a name or a tinyconv.losses.Loss. Received: {identifier!r}")
+    loss: Loss = registry.lookup(identifier, _TABLE, "loss", Loss)
     return loss

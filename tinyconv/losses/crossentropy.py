@@ -146,6 +146,11 @@ class _Smoothed(CrossEntropy):
             )
         return y_true
 
+    def smooth(self, targets: Array, outcomes: int, dtype: Any) -> Array:
+        """t (1 - s) + s / outcomes."""
+        s = self.label_smoothing
+        return targets.astype(dtype) * (1 - s) + s / outcomes
+
 
 class CategoricalCrossentropy(_Smoothed):
     """loss = -sum_k t_k log p_k, targets t (N, K) a distribution (one-hot, say), p (N, K).
@@ -161,15 +166,11 @@ class CategoricalCrossentropy(_Smoothed):
 
     fused_activation = "softmax"
 
-    def _targets(self, targets: Array, like: Array) -> Array:
-        s = self.label_smoothing
-        return targets.astype(like.dtype) * (1 - s) + s / like.shape[1]
-
     def fused_rows(
         self, targets: Array, logits: Array, weights: Array
     ) -> tuple[Array, Array, Array]:
         """dlogits = weight * (p - t)."""
-        targets = self._targets(targets, logits)
+        targets = self.smooth(targets, logits.shape[1], logits.dtype)
         return get_backend().softmax_cross_entropy(logits, targets, weights)
 
     def probability_rows(self, targets: Array, p: Array) -> tuple[Array, Array]:
@@ -177,7 +178,7 @@ class CategoricalCrossentropy(_Smoothed):
 
         With do_k = -t_k / o_k: dp_k = (do_k - sum_j do_j o_j) / sum p.
         """
-        t, xp = self._targets(targets, p), get_backend().xp
+        t, xp = self.smooth(targets, p.shape[1], p.dtype), get_backend().xp
         total = p.sum(axis=1, keepdims=True)
         o = p / total
         q, free = clip(o)
@@ -199,20 +200,16 @@ class BinaryCrossentropy(_Smoothed):
 
     fused_activation = "sigmoid"
 
-    def _targets(self, targets: Array, like: Array) -> Array:
-        s = self.label_smoothing
-        return targets.astype(like.dtype) * (1 - s) + s / 2
-
     def fused_rows(
         self, targets: Array, logits: Array, weights: Array
     ) -> tuple[Array, Array, Array]:
         """dlogits = weight * (p - t) / K."""
-        targets = self._targets(targets, logits)
+        targets = self.smooth(targets, 2, logits.dtype)
         return get_backend().sigmoid_cross_entropy(logits, targets, weights)
 
     def probability_rows(self, targets: Array, p: Array) -> tuple[Array, Array]:
         """d/dp = ((1 - t) / (1 - p) - t / p) / K where p was not clipped."""
-        t, xp = self._targets(targets, p), get_backend().xp
+        t, xp = self.smooth(targets, 2, p.dtype), get_backend().xp
         q, free = clip(p)
         losses = -(t * xp.log(q) + (1 - t) * xp.log(1 - q)).mean(axis=1)
         return losses, ((1 - t) / (1 - q) - t / q) * free / p.shape[1]

@@ -23,12 +23,5 @@ def get(identifier: Any) -> Optimizer:
         ValueError: for an unknown name.
         TypeError: for anything else.
     """
-    if isinstance(identifier, Optimizer):
-        return identifier
-    name = identifier.lower() if isinstance(identifier, str) else identifier
-    optimizer = registry.lookup(name, _TABLE, "optimizer")
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"optimizer must be a name or a tinyconv.optimizers.Optimizer. Received: {identifier!r}"
-        )
+    optimizer: Optimizer = registry.lookup(identifier, _TABLE, "optimizer", Optimizer)
     return optimizer
