@@ -11,6 +11,25 @@ from typing import Any
 
 _counts: Counter[str] = Counter()
 
+# Keras' arguments that change nothing here at these values, so that its programs and files pass.
+_WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(
+        (
+            "activity_regularizer", "kernel_constraint", "bias_constraint", "gamma_constraint",
+            "beta_constraint", "noise_shape", "lora_rank", "lora_alpha", "quantization_config",
+            "loss_scale_factor", "gradient_accumulation_steps", "ema_overwrite_frequency",
+            "adjustment", "virtual_batch_size", "fused",
+        ),
+        (None,),
+    ),
+    **dict.fromkeys(("synchronized", "sparse", "ragged", "optional", "renorm"), (None, False)),
+    "autocast": (True, None),
+    "data_format": ("channels_last", None),
+    "use_ema": (False,),
+    "ema_momentum": (0.99,),
+    "jit_compile": (True, False, "auto", None),
+}  # fmt: skip
+
 
 def snake_case(name: str) -> str:
     """MaxPooling2D -> max_pooling2d, as Keras names its layers."""
@@ -38,9 +57,27 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
+def in_effect(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments less those of Keras that change nothing at the value given."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if not any(
+            value is each or (isinstance(value, (str, float)) and value == each)
+            for each in _WITHOUT_EFFECT.get(name, ())
+        )
+    }
+
+
 def unsupported(function: Any, owner: str, arguments: Mapping[str, Any]) -> TypeError:
     """The error for arguments that neither `function` nor a base class' version of it takes."""
     name = next(iter(arguments))
+    if name in _WITHOUT_EFFECT:
+        only = " or ".join(repr(value) for value in _WITHOUT_EFFECT[name])
+        return TypeError(
+            f"{owner}: argument {name!r} is supported as {only} only. "
+            f"Received: {name}={arguments[name]!r}"
+        )
     classes = function.__mro__ if isinstance(function, type) else ()
     functions = [vars(cls)["__init__"] for cls in classes if "__init__" in vars(cls)]
     known = {key for each in functions or [function] for key in inspect.signature(each).parameters}

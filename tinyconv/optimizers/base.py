@@ -11,7 +11,7 @@ from tinyconv.backends.base import Array
 from tinyconv.optimizers import schedules
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.optimizers.schedules import LearningRateSchedule
-from tinyconv.registry import serialize
+from tinyconv.registry import in_effect, serialize
 from tinyconv.registry import unsupported as unsupported_argument
 
 
@@ -48,7 +48,7 @@ class Optimizer:
         **unsupported: Any,
     ) -> None:
         self.name = name or type(self).__name__.lower()
-        if unsupported:
+        if unsupported := in_effect(unsupported):
             raise unsupported_argument(type(self), type(self).__name__, unsupported)
         limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {key: value for key, value in limits.items() if value is not None}
