@@ -17,7 +17,8 @@ from tinyconv import activations
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Activation
 from tinyconv.optimizers.buffer import ParameterBuffer
-from tinyconv.training.step import forward_and_loss
+from tinyconv.training import batch as training
+from tinyconv.training.step import forward_and_loss, regularized
 
 # What `activations.name(x, **arguments)` is called inside a layer, whose backward is tested.
 _INSIDE: dict[str, Callable[..., Activation]] = {
@@ -109,16 +110,17 @@ class Tinyconv(Side):
     def compile(
         self, model: Any, optimizer: Any, loss: Any, metrics: Any = None, literally: bool = False
     ) -> None:
-        model.compile(optimizer, loss, metrics)
+        model.compile(optimizer, loss, metrics=metrics)
 
     def gradients(self, model: Any, batch: Batch) -> Results:
-        result, tape = forward_and_loss(model, batch.x, batch.y, batch.weight, training=True)
-        grads = model.backward_parameters(result.gradient, tape)
-        for variable, penalty in model.regularized:
+        lists = training.Batch([batch.x], [batch.y], [batch.weight])
+        result, tape = forward_and_loss(model, lists, training=True)
+        grads = model.backward_from_loss(result.gradients, tape)
+        for variable, penalty in regularized(model):
             grads[variable.path] = grads[variable.path] + penalty.gradient(variable.value)
         trained = {w.path: grads[w.path] for w in model.trainable_weights}
         loss = np.asarray(result.value, batch.x.dtype)
-        results = {"loss": loss, "output": result.predictions, **_by_key(trained)}
+        results = {"loss": loss, "output": result.predictions[0], **_by_key(trained)}
         return _on_host({**results, **_statistics(model)})
 
     def train(self, model: Any, batches: Sequence[Batch], **options: Any) -> Results:

@@ -234,14 +234,14 @@ TABLE = {
     "loss": (compiled_with("adam", "msee"), ValueError, "loss.*'msee'.*mean 'mse'"),
     "no loss": (compiled_with("adam"), ValueError, NET + "compile needs a loss"),
     "metric": (
-        compiled_with("adam", "mse", ["acuracy"]),
+        compiled_with("adam", "mse", metrics=["acuracy"]),
         ValueError,
         "metric.*'acuracy'.*'accuracy'",
     ),
     "loss_weights": (
-        compiled_with("adam", "mse", loss_weights=[1]),
-        TypeError,
-        NET + "compile: unsupported argument 'loss_weights'",
+        compiled_with("adam", "mse", loss_weights=[1, 2]),
+        ValueError,
+        NET + "loss_weights must have one entry .*Received: 2",
     ),
     "not an optimizer": (compiled_with(0.1, "mse"), TypeError, r"optimizer must be .*0\.1"),
     "not a loss": (compiled_with("sgd", len), TypeError, "loss must be .*len"),

@@ -220,7 +220,9 @@ def test_real_digits_are_learnt(make, epochs, name):
         tinyconv.utils.set_random_seed(0)
         model = make()
         model.compile(
-            tinyconv.optimizers.Adam(0.003), "sparse_categorical_crossentropy", ["accuracy"]
+            tinyconv.optimizers.Adam(0.003),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
         )
         history = model.fit(x_train, y_train, 32, epochs, verbose=0).history
         _, accuracy = model.evaluate(x_test, y_test, verbose=0)

@@ -8,6 +8,7 @@ from tinyconv.layers.dense import Dense
 from tinyconv.layers.dropout import Dropout
 from tinyconv.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from tinyconv.layers.input import Input, InputLayer
+from tinyconv.layers.merging import Add, Concatenate
 from tinyconv.layers.pooling import AveragePooling2D, MaxPooling2D
 from tinyconv.layers.rescaling import Rescaling
 from tinyconv.layers.reshaping import Flatten, Reshape, ZeroPadding2D
@@ -20,10 +21,12 @@ GlobalMaxPool2D = GlobalMaxPooling2D
 
 __all__ = [
     "Activation",
+    "Add",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
     "Cache",
+    "Concatenate",
     "Conv2D",
     "Convolution2D",
     "Dense",

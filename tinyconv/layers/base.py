@@ -11,6 +11,7 @@ from tinyconv import activations, config, initializers, registry
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import LINEAR, Activation, Array
 from tinyconv.geometry import Shape, checked_shape
+from tinyconv.layers.symbolic import Drawable, is_symbolic
 from tinyconv.layers.variable import Variable
 from tinyconv.regularizers import L1L2
 
@@ -24,7 +25,7 @@ class Cache(SimpleNamespace):
         super().__init__(owner=owner, shape=shape, **kept)
 
 
-class Layer:
+class Layer(Drawable):
     """A function with parameters whose derivative is written by hand.
 
         y, cache  = layer.forward(x, training=True)
@@ -75,7 +76,7 @@ class Layer:
         **unsupported: Any,
     ) -> None:
         cls = type(self).__name__
-        if unsupported:
+        if unsupported := registry.in_effect(unsupported):
             raise registry.unsupported(type(self), cls, unsupported)
         self.name = name if name is not None else registry.unique_name(cls)
         self._trainable = bool(trainable)
@@ -86,6 +87,7 @@ class Layer:
         self.regularizers: dict[str, L1L2] = {}
         self.channels: int | None = None  # length of the last input axis, once built
         self.built = False
+        self.nodes = []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.name!r}"
@@ -126,9 +128,20 @@ class Layer:
         """y alone, in inference mode."""
         return self.forward(x, training=False)[0]
 
-    def __call__(self, x: Any, training: bool = False) -> Array:
-        """y for an array, in inference mode unless `training`."""
+    def compute(self, x: Any, training: bool) -> Any:
+        """y alone, keeping nothing."""
         return self.forward(x, training)[0] if training else self.infer(x)
+
+    def forward_partial(self, x: Any, training: bool, needed: list[bool]) -> tuple[Any, Cache]:
+        """`forward` where only some of the inputs need a gradient; a model keeps less then."""
+        return self.forward(x, training)
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """y for an array, in inference mode unless `training`.
+
+        On a symbolic tensor (or a list of them) it draws: the call is recorded for a `Model`.
+        """
+        return self.draw(x, training) if is_symbolic(x) else self.compute(x, bool(training))
 
     # ---- parameters -----------------------------------------------------------
 
@@ -151,6 +164,11 @@ class Layer:
     def trainable(self) -> bool:
         """Whether training changes this layer."""
         return self._trainable
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is something here that training changes by its gradient."""
+        return self._trainable and bool(self.params)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape, checked_shape, fits
 from tinyconv.layers.base import Cache, Gradients, Layer
+from tinyconv.layers.symbolic import Node, SymbolicTensor
 
 
 class InputLayer(Layer):
@@ -29,15 +30,12 @@ class InputLayer(Layer):
         self.shape = checked_shape(shape, "InputLayer")
         super().__init__(input_shape=self.shape, **base)
         self.built = True
+        Node(self, [], [(None, *self.shape)], [self.dtype])
 
     def check_shape(self, shape: Shape) -> None:
         """The declared shape, after the batch."""
         super().check_shape(shape)
-        if not fits(shape[1:], self.shape):
-            raise ValueError(
-                f"{self!r}: expected input of shape {(None, *self.shape)}. "
-                f"Received: shape {tuple(shape)}"
-            )
+        check_declared(self, self.shape, shape)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = x."""
@@ -49,6 +47,24 @@ class InputLayer(Layer):
         return self.check_backward(dy, cache), {}
 
 
-def Input(shape: Shape, **base: Any) -> InputLayer:  # noqa: N802  (Keras' name)
-    """The input of a model: `Sequential([Input((28, 28, 1)), ...])`."""
-    return InputLayer(shape, **base)
+def Input(shape: Shape, **base: Any) -> SymbolicTensor:  # noqa: N802  (Keras' name)
+    """The input of a model, a symbolic tensor: `Sequential([Input((28, 28, 1)), ...])`, or
+
+        x = Input((28, 28, 1))
+        model = Model(x, Dense(10)(Flatten()(x)))
+
+    Arguments and errors as for `InputLayer`.
+    """
+    tensor: SymbolicTensor = InputLayer(shape, **base).output
+    return tensor
+
+
+def check_declared(owner: Any, declared: Shape, shape: Shape, what: str = "input") -> None:
+    """Raise ValueError unless an array of this shape fits the declared shape of one sample."""
+    if fits(shape[1:], declared):
+        return
+    hint = ". For a single sample add the batch axis: x[None]" if fits(shape, declared) else ""
+    raise ValueError(
+        f"{owner!r}: expected {what} of shape {(None, *declared)}. "
+        f"Received: shape {tuple(shape)}{hint}"
+    )

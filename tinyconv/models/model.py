@@ -2,115 +2,251 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinyconv import saving
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
-from tinyconv.geometry import Shape
-from tinyconv.layers.base import Gradients, Layer
-from tinyconv.layers.variable import Variable
-from tinyconv.models.summary import summary_text
-from tinyconv.training.trainer import Trainer
+from tinyconv.geometry import Shape, fits
+from tinyconv.layers.base import Cache, Gradients
+from tinyconv.layers.input import check_declared
+from tinyconv.layers.symbolic import SymbolicTensor
+from tinyconv.models.container import Container
+from tinyconv.models.graph import Graph
+from tinyconv.training.structure import in_order
 
 
-class Model(Trainer):
+class Model(Container):
     """A layer made of layers, which can be trained.
 
+        x = Input((28, 28, 1))
+        y = Dense(10, activation="softmax")(Flatten()(x))
+        model = Model(x, y)                      # `Functional`: any graph of layers
+
     The layers hold the parameters. The gradients that `backward` returns are keyed by the
-    path of their variable below the model: "conv2d/kernel", "head/dense/bias".
+    path of their variable below the model: "conv2d/kernel", "head/dense/bias". A model of
+    several inputs takes a list of arrays (or a dict by name), one of several outputs gives a
+    list.
     """
 
-    input_shape: Shape  # with the batch, once built
+    inputs: list[SymbolicTensor]  # empty until the shape of the input is known
+    outputs: list[SymbolicTensor]
 
-    # ---- layers and weights ---------------------------------------------------
+    def __new__(cls, *arguments: Any, **named: Any) -> Model:
+        if cls is Model:
+            from tinyconv.models.functional import Functional
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """A layer by its name, or by its position.
+            return super().__new__(Functional)
+        return super().__new__(cls)
 
-        Raises:
-            ValueError: if there is no such layer; it lists those there are.
-        """
-        if (name is None) == (index is None):
-            raise ValueError(f"{self!r}: give either the name or the index of a layer")
-        if index is not None:
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(f"{self!r}: no layer {index}; there are {len(self.layers)} layers")
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = [layer.name for layer in self.layers]
-        raise ValueError(f"{self!r}: no layer {name!r}. Layers: {names}")
+    # ---- inputs and outputs ---------------------------------------------------
 
     @property
-    def weights(self) -> list[Variable]:
-        """All variables, layer by layer."""
-        return [
-            Variable(weight.layer, weight.name, f"{layer.name}/{self._inner(layer, weight)}")
-            for layer in self.layers
-            for weight in layer.weights
-        ]
-
-    @staticmethod
-    def _inner(layer: Layer, weight: Variable) -> str:
-        """Path below the layer: a plain layer's own name is not repeated."""
-        return weight.path if isinstance(layer, Model) else weight.name
+    def graph(self) -> Graph:
+        """The calls of the layers, in order."""
+        raise TypeError(f"{self!r} defines no graph")
 
     @property
-    def trainable(self) -> bool:
-        """Whether training changes this model; setting it sets it on every layer."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for layer in self.layers:
-            layer.trainable = value
+    def input(self) -> Any:
+        """The symbolic input, or the list of them."""
+        self._require_shapes("input")
+        return self.inputs if len(self.inputs) > 1 else self.inputs[0]
 
     @property
-    def trainable_weights(self) -> list[Variable]:
-        """The variables that training changes; none while the model itself is frozen."""
-        return super().trainable_weights if self._trainable else []
+    def output(self) -> Any:
+        """The symbolic output, or the list of them."""
+        self._require_shapes("output")
+        return self.outputs if len(self.outputs) > 1 else self.outputs[0]
 
     @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """All the others."""
-        return super().non_trainable_weights if self._trainable else self.weights
-
-    trainable_variables = trainable_weights
-    non_trainable_variables = non_trainable_weights
-    variables = weights
+    def input_shape(self) -> Any:
+        """With the batch; a list where there are several inputs."""
+        return self.input.shape if len(self.inputs) == 1 else [x.shape for x in self.input]
 
     @property
-    def input_dtype(self) -> str:
-        """The dtype that the first layer computes in."""
-        first = self.layers[0] if self.layers else self
-        return first.input_dtype if isinstance(first, Model) and first is not self else first.dtype
+    def output_shape(self) -> Any:
+        """With the batch; a list where there are several outputs."""
+        return self.output.shape if len(self.outputs) == 1 else [y.shape for y in self.output]
+
+    def _require_shapes(self, wanted: str) -> None:
+        if not self.inputs:
+            raise ValueError(
+                f"{self!r} has no {wanted} yet: the shape of its input is not known. Start with "
+                "an Input, give the first layer input_shape=, or call build(input_shape)"
+            )
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in their order."""
+        return [tensor.name for tensor in self.inputs] or ["input"]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the layers that give the outputs; numbered where one gives several."""
+        names: list[str] = []
+        for tensor in self.outputs:
+            count, name = 0, tensor.name
+            while name in names:
+                count, name = count + 1, f"{tensor.name}_{count + 1}"
+            names.append(name)
+        return names
+
+    @property
+    def input_dtypes(self) -> list[str]:
+        """The dtypes that the inputs are computed in."""
+        return [tensor.dtype for tensor in self.inputs]
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shapes of the outputs, with the batch; empty while the model is not built."""
+        return [tensor.shape for tensor in self.outputs] if self.built else []
+
+    @property
+    def final_activations(self) -> list[str]:
+        """The activation that each output has gone through last and that a loss may take over."""
+        return self.graph.final_activations
+
+    @property
+    def final_activation(self) -> str:
+        """That of the only output."""
+        return self.final_activations[0] if len(self.outputs) == 1 else "linear"
+
+    @property
+    def declared_shapes(self) -> list[Shape]:
+        """What each input was declared to be, without the batch."""
+        return [tensor.shape[1:] for tensor in self.inputs]
+
+    def check_shape(self, shape: Any) -> None:
+        """The declared shape of each input."""
+        shapes = shape if len(self.inputs) > 1 and isinstance(shape, list) else [shape]
+        if len(shapes) != len(self.inputs):
+            raise ValueError(
+                f"{self!r}: expected {len(self.inputs)} inputs {self.input_names}. "
+                f"Received: shape {shape}"
+            )
+        for tensor, each in zip(self.inputs, shapes, strict=True):
+            what = "input" if len(self.inputs) == 1 else f"input {tensor.name!r}"
+            check_declared(self, tensor.shape[1:], each, what)
+            super().check_shape(each)
+
+    def check_inputs(self, inputs: list[Any]) -> list[Array]:
+        """The inputs as arrays, their shapes checked; grey images may lack the channel axis."""
+        arrays = [get_backend().asarray(each) for each in inputs]
+        for index, (declared, x) in enumerate(zip(self.declared_shapes, arrays, strict=False)):
+            grey = declared[-1:] == (1,) and fits(x.shape[1:], declared[:-1])
+            if grey and x.shape[-1:] != (1,):  # else it is one image without its batch axis
+                arrays[index] = x[..., None]
+        shapes = [x.shape for x in arrays]
+        self.check_shape(shapes if len(shapes) > 1 else shapes[0])
+        if not self.built:
+            self.ensure_built((None, *shapes[0][1:]))
+        for x in arrays:
+            if len(x) != len(arrays[0]):
+                raise ValueError(
+                    f"{self!r}: the inputs must have the same length. "
+                    f"Received: {[len(each) for each in arrays]}"
+                )
+        return arrays
 
     def cast(self, x: Any) -> Array:
         """An array of the backend; its layers choose the dtype."""
         return get_backend().asarray(x)
 
-    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights to a `.weights.h5` file; see `tinyconv.saving.save_weights`."""
-        saving.save_weights(self, path, overwrite)
+    def draw(self, x: Any, training: bool | None) -> Any:
+        """Called on symbolic tensors the model is one layer of another."""
+        if isinstance(x, (list, tuple, Mapping)) and self.inputs:
+            x = in_order(self, self.input_names, x, "its inputs")
+            x = x if len(x) > 1 else x[0]
+        return super().draw(x, training)
 
-    def load_weights(self, path: str | os.PathLike[str]) -> None:
-        """Read them back, or those that Keras saved; see `tinyconv.saving.load_weights`."""
-        saving.load_weights(self, path)
+    def symbolic_outputs(self, input_shape: Any) -> list[tuple[Shape, str]]:
+        """Shape and dtype of each output for inputs of this shape."""
+        shapes = input_shape if len(self.inputs) > 1 else [input_shape]
+        made = self.graph.output_shapes(shapes)
+        return [(shape, y.dtype) for shape, y in zip(made, self.outputs, strict=True)]
 
-    def summary(self, line_length: int | None = None, print_fn: Any = None) -> None:
-        """Print the layers, their output shapes and their numbers of parameters.
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the output, or a list of shapes."""
+        shapes = [shape for shape, _ in self.symbolic_outputs(input_shape)]
+        return shapes if len(shapes) > 1 else shapes[0]
 
-        Raises:
-            ValueError: while the shape of the input is unknown.
-        """
-        text = summary_text(self, line_length)
-        (print_fn or print)(text)
+    # ---- forward and backward -------------------------------------------------
 
+    def _inputs(self, x: Any) -> list[Array]:
+        """Arrays of the inputs' dtypes, whatever they came in."""
+        arrays = self.check_inputs(in_order(self, self.input_names, x, "x"))
+        asarray = get_backend().asarray
+        return [asarray(each, dtype) for each, dtype in zip(arrays, self.input_dtypes, strict=True)]
 
-def prefixed(layer: Layer, grads: Gradients) -> Gradients:
-    """A layer's gradients under the keys of the model that holds it."""
-    return {f"{layer.name}/{key}": gradient for key, gradient in grads.items()}
+    def forward(self, x: Any, training: bool = False) -> tuple[Any, Cache]:
+        """Each layer on what it was drawn on; the tape keeps their caches."""
+        inputs = self._inputs(x)
+        return self._forward(inputs, training, [True] * len(inputs), ())
+
+    def forward_logits(self, x: Any, training: bool = False) -> tuple[Any, Cache]:
+        """The same without the last activation of the only output."""
+        inputs = self._inputs(x)
+        return self._forward(inputs, training, [True] * len(inputs), [True])
+
+    def forward_partial(self, x: Any, training: bool, needed: list[bool]) -> tuple[Any, Cache]:
+        """The same, with no more kept than the slopes by the needed inputs ask for."""
+        return self._forward(self._inputs(x), training, needed, ())
+
+    def forward_for_loss(
+        self, inputs: list[Array], training: bool, logits: Sequence[bool]
+    ) -> tuple[list[Array], Cache]:
+        """For training; see `Compiled.forward_for_loss`."""
+        inputs = self._inputs(inputs)
+        if not training:
+            return self.graph.infer(inputs, False, logits), Cache(self, ())
+        y, cache = self._forward(inputs, training, [False] * len(inputs), logits)
+        return y if len(self.outputs) > 1 else [y], cache
+
+    def _forward(
+        self, inputs: list[Array], training: bool, needed: Sequence[bool], logits: Sequence[bool]
+    ) -> tuple[Any, Cache]:
+        outputs, tape = self.graph.forward(inputs, training, needed, logits)
+        if len(outputs) > 1:
+            return outputs, Cache(self, [y.shape for y in outputs], tape=tape)
+        return outputs[0], Cache(self, outputs[0].shape, tape=tape)
+
+    def infer(self, x: Any) -> Any:
+        """The output alone; no cache outlives its layer."""
+        return self.compute(x, training=False)
+
+    def compute(self, x: Any, training: bool) -> Any:
+        """The same in either mode."""
+        inputs = self._inputs(x)  # first: it may build the graph
+        outputs = self.graph.infer(inputs, training)
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    def check_backward(self, dy: Any, cache: Cache) -> Any:
+        """dy as a list of arrays; None for an output that the loss does not depend on."""
+        if len(self.outputs) == 1:
+            return [super().check_backward(dy, cache)]
+        shapes = [None if each is None else tuple(each.shape) for each in dy]
+        if len(dy) != len(self.outputs) or any(
+            got not in (None, want) for got, want in zip(shapes, cache.shape, strict=True)
+        ):
+            raise ValueError(
+                f"{self!r}: expected dy of the outputs' shapes {cache.shape}. Received: {shapes}"
+            )
+        return dy
+
+    def backward(self, dy: Any, cache: Cache) -> tuple[Any, Gradients]:
+        """The chain rule through the graph; dx is a list where there are several inputs."""
+        dx, grads = self.graph.backward(self.check_backward(dy, cache), cache.tape)
+        return dx if len(dx) > 1 else dx[0], grads
+
+    def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
+        """The gradients of the trained parameters, by path."""
+        return self.graph.backward(gradients, tape.tape)[1]
+
+    @classmethod
+    def from_config(
+        cls, values: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Model:
+        """A new model, without the weights, from the `get_config` of a `Functional`."""
+        from tinyconv.models.functional import Functional
+
+        return Functional.from_config(values, custom_objects)

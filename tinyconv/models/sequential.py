@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tinyconv.backends.base import Array
-from tinyconv.geometry import Shape, fits
-from tinyconv.layers.base import Cache, Gradients, Layer
-from tinyconv.layers.input import InputLayer
-from tinyconv.models.model import Model, prefixed
+from tinyconv.geometry import Shape
+from tinyconv.layers.base import Layer
+from tinyconv.layers.input import Input, InputLayer, check_declared
+from tinyconv.layers.symbolic import Node, SymbolicTensor
+from tinyconv.models import configuration
+from tinyconv.models.graph import Graph
+from tinyconv.models.model import Model
 
 
 class Sequential(Model):
@@ -27,8 +29,12 @@ class Sequential(Model):
         ValueError: for two layers of one name, or layers that do not fit each other.
     """
 
-    def __init__(self, layers: Iterable[Layer] | None = None, **base: Any) -> None:
+    def __init__(self, layers: Iterable[Any] | None = None, **base: Any) -> None:
         self.layers: list[Layer] = []
+        self.inputs: list[SymbolicTensor] = []
+        self.outputs: list[SymbolicTensor] = []
+        self._chain: list[Node] = []  # one call a layer
+        self._graph: Graph | None = None
         super().__init__(**base)
         if isinstance(layers, Layer):
             raise TypeError(f"{self!r}: expected a list of layers. Received: {layers!r}")
@@ -37,160 +43,131 @@ class Sequential(Model):
 
     # ---- construction ---------------------------------------------------------
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Any) -> None:
         """Append a layer."""
+        if isinstance(layer, SymbolicTensor) and isinstance(layer.node.layer, InputLayer):
+            layer = layer.node.layer
         if not isinstance(layer, Layer):
             raise TypeError(f"{self!r}: expected a layer. Received: {layer!r}")
         if any(layer.name == other.name for other in self.layers):
             raise ValueError(f"{self!r}: there is a layer {layer.name!r} already")
         if isinstance(layer, InputLayer):
-            if self.layers or self.declared_shape is not None:
+            if self.layers or self.inputs:
                 raise ValueError(f"{self!r}: an Input must come first, and only once")
             self.declared_shape = layer.declared_shape
+            self._start(layer.output)
             return
-        if self.built:
-            layer.ensure_built(self.output_shape)
-            self.output_shape = layer.compute_output_shape(self.output_shape)
-        declared = self.declared_shape
-        if not self.layers and declared is None:
-            self.declared_shape = layer.declared_shape
+        first = not self.layers and not self.inputs and self.declared_shape is None
+        declared = layer.declared_shape if first else self.declared_shape
+        if self.inputs:
+            self._connect([layer])
+        elif declared is not None:
+            self._begin((None, *declared), [*self.layers, layer])
         self.layers.append(layer)
+        self.declared_shape = declared
+        self.built = bool(self.inputs)
         self.compiled = False  # what was compiled was another model
-        if not self.built and self.declared_shape is not None:
-            try:
-                self.ensure_built((None, *self.declared_shape))
-            except BaseException:
-                self.layers.pop()
-                self.declared_shape = declared
-                raise
 
     def pop(self) -> Layer:
         """Remove and return the last layer."""
         if not self.layers:
             raise ValueError(f"{self!r}: there is no layer to remove")
         layer = self.layers.pop()
-        self.compiled = False
-        if self.built:
-            self._chain_shapes(self.input_shape)
+        self.compiled, self.built = False, bool(self.layers and self.inputs)
+        if self._chain:
+            self._chain.pop()
+            self.outputs = self._chain[-1].outputs if self._chain else list(self.inputs)
+            self._graph = Graph(self.inputs, self.outputs, self._chain)
         return layer
 
     def build(self, input_shape: Shape) -> None:
         """Create the parameters of all layers for inputs of this shape (with the batch)."""
         if not self.layers:
             raise ValueError(f"{self!r}: the model has no layers; add one first")
-        fresh = [layer for layer in self.layers if not layer.built]
-        try:
-            self._chain_shapes(tuple(input_shape))
-        except BaseException:
-            for layer in fresh:
-                layer.unbuild()
-            raise
-        self.input_shape, self.built = tuple(input_shape), True
+        if not self.inputs:
+            self._begin(tuple(input_shape), self.layers)
+        self.built = True
 
     def unbuild(self) -> None:
         """Forget the parameters of all layers."""
         for layer in self.layers:
             layer.unbuild()
+        self._start()
         super().unbuild()
 
-    def _chain_shapes(self, shape: Shape) -> None:
-        for layer in self.layers:
-            layer.ensure_built(shape)
-            shape = layer.compute_output_shape(shape)
-        self.output_shape = shape
+    def _begin(self, shape: Shape, layers: list[Layer]) -> None:
+        """Draw all layers on an input of this shape, or none of them."""
+        self._start(Input(shape[1:], dtype=_input_dtype(layers)))
+        try:
+            self._connect(layers)
+        except BaseException:
+            self._start()
+            raise
+
+    def _start(self, *inputs: SymbolicTensor) -> None:
+        self.inputs, self.outputs = list(inputs), list(inputs)
+        self._chain, self._graph = [], None
+
+    def _connect(self, layers: list[Layer]) -> None:
+        """Draw these layers on the output; those it built are unbuilt if one does not fit."""
+        outputs, made, fresh = self.outputs, [], [layer for layer in layers if not layer.built]
+        try:
+            for layer in layers:
+                if len(outputs) > 1:
+                    raise ValueError(f"{self!r}: {layer!r} would take {len(outputs)} outputs")
+                layer(outputs[0])
+                made.append(layer.nodes[-1])
+                outputs = made[-1].outputs
+        except BaseException:
+            for node in made:
+                node.layer.nodes.remove(node)
+            for layer in fresh:
+                layer.unbuild()
+            raise
+        self.outputs = outputs
+        self._chain += made
+        self._graph = Graph(self.inputs, self.outputs, self._chain)
+
+    @property
+    def graph(self) -> Graph:
+        """The calls of the layers, one after the other."""
+        if self._graph is None:
+            raise ValueError(f"{self!r}: there are no layers, or no shape of the input yet")
+        return self._graph
+
+    # ---- shapes ---------------------------------------------------------------
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Through all layers."""
+        """Through all layers, which need not be built."""
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
-    def check_shape(self, shape: Shape) -> None:
+    @property
+    def declared_shapes(self) -> list[Shape]:
+        """Of the first layer; empty where the first batch decided."""
+        return [] if self.declared_shape is None else [self.declared_shape]
+
+    def check_shape(self, shape: Any) -> None:
         """The declared input shape, where there is one."""
-        declared = self.declared_shape
-        if declared is not None and not fits(shape[1:], declared):
-            single = fits(shape, declared)
-            hint = ". For a single sample add the batch axis: x[None]" if single else ""
-            raise ValueError(
-                f"{self!r}: expected input of shape {(None, *declared)}. "
-                f"Received: shape {tuple(shape)}{hint}"
-            )
-        super().check_shape(shape)
-
-    def prepare(self, x: Any) -> Array:
-        """As for every layer; grey images may come without their channel axis, as in Keras."""
-        x = self.cast(x)
-        declared = self.declared_shape
-        grey = declared is not None and declared[-1] == 1 and fits(x.shape[1:], declared[:-1])
-        if grey and x.shape[-1] != 1:  # else it is one image without its batch axis
-            x = x[..., None]
-        return super().prepare(x)
-
-    # ---- forward and backward -------------------------------------------------
-
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        """Each layer on the output of the one before; the tape keeps their caches."""
-        return self._run(x, training, keep_from=0)
-
-    def forward_logits(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        """The same without the last activation."""
-        return self._run(x, training, keep_from=0, logits=True)
-
-    def forward_for_loss(self, x: Array, training: bool, logits: bool) -> tuple[Array, Cache]:
-        """No gradient flows below the first trainable layer, so no cache is kept there."""
-        keep_from = self._first_trainable() if training else len(self.layers)
-        return self._run(x, training, keep_from, logits)
-
-    def _run(
-        self, x: Array, training: bool, keep_from: int, logits: bool = False
-    ) -> tuple[Array, Cache]:
-        x = self.prepare(x)
-        tape: list[Cache | None] = []
-        for position, layer in enumerate(self.layers):
-            last = position == len(self.layers) - 1
-            x, cache = (layer.forward_logits if logits and last else layer.forward)(x, training)
-            tape.append(cache if position >= keep_from else None)
-        return x, Cache(self, x.shape, tape=tape)
-
-    def infer(self, x: Array) -> Array:
-        """The output alone; no cache outlives its layer."""
-        x = self.prepare(x)
-        for layer in self.layers:
-            x = layer.infer(x)
-        return x
-
-    def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        """The chain rule: each layer's dx is the dy of the one before it."""
-        dy, grads = self.check_backward(dy, cache), {}
-        for layer, kept in zip(reversed(self.layers), reversed(cache.tape), strict=True):
-            dy, own = layer.backward(dy, kept)
-            grads.update(prefixed(layer, own))
-        return dy, grads
-
-    def backward_parameters(self, dy: Array, cache: Cache) -> Gradients:
-        """The same down to the first trainable layer, which needs no dx."""
-        dy, grads = self.check_backward(dy, cache), {}
-        first = self._first_trainable()
-        for position in range(len(self.layers) - 1, first, -1):
-            layer = self.layers[position]
-            dy, own = layer.backward(dy, cache.tape[position])
-            grads.update(prefixed(layer, own))
-        if first < len(self.layers):
-            layer = self.layers[first]
-            grads.update(prefixed(layer, layer.backward_parameters(dy, cache.tape[first])))
-        return grads
-
-    def _first_trainable(self) -> int:
-        """Position of the first layer with something to train; their number if none."""
-        for position, layer in enumerate(self.layers):
-            if any(weight.trainable for weight in layer.weights):
-                return position
-        return len(self.layers)
+        if self.declared_shape is not None:
+            check_declared(self, self.declared_shape, shape)
+        Layer.check_shape(self, shape)
 
     @property
-    def final_activation(self) -> str:
+    def input_dtypes(self) -> list[str]:
+        """That of the first layer."""
+        return [_input_dtype(self.layers)]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The name of the last layer."""
+        return [self.layers[-1].name if self.layers else self.name]
+
+    @property
+    def final_activations(self) -> list[str]:
         """That of the last layer."""
-        return self.layers[-1].final_activation if self.layers else "linear"
+        return [self.layers[-1].final_activation if self.layers else "linear"]
 
     # ---- configuration --------------------------------------------------------
 
@@ -199,21 +176,20 @@ class Sequential(Model):
         return {
             **super().get_config(),
             "input_shape": self.declared_shape,
-            "layers": [
-                {"class_name": type(layer).__name__, "config": layer.get_config()}
-                for layer in self.layers
-            ],
+            "layers": [configuration.entry(layer) for layer in self.layers],
         }
 
     @classmethod
-    def from_config(cls, values: dict[str, Any]) -> Sequential:
+    def from_config(
+        cls, values: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Sequential:
         """A new model, without the weights, from `get_config`."""
-        from tinyconv import layers
-
         values = dict(values)
-        known: dict[str, Any] = {**vars(layers), "Sequential": Sequential}
-        built = [
-            known[entry["class_name"]].from_config(entry["config"])
-            for entry in values.pop("layers")
-        ]
-        return cls(built, **values)
+        entries = values.pop("layers")
+        return cls([configuration.layer_from(each, custom_objects) for each in entries], **values)
+
+
+def _input_dtype(layers: list[Layer]) -> str | None:
+    """The dtype that the first layer computes in."""
+    first = layers[0] if layers else None
+    return first.input_dtypes[0] if isinstance(first, Model) else first.dtype if first else None

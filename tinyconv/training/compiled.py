@@ -1,70 +1,105 @@
-"""What `compile` chooses: optimizer, loss, metrics, and the buffers they work on."""
+"""What `compile` chooses: optimizer, losses, metrics, and the buffers they work on."""
 
 from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tinyconv import losses, optimizers, registry
 from tinyconv import metrics as metrics_lib
+from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
 from tinyconv.layers import BatchNormalization, Rescaling
-from tinyconv.layers.base import Cache, Layer
-from tinyconv.layers.variable import Variable
+from tinyconv.layers.base import Cache, Gradients, Layer
 from tinyconv.optimizers.buffer import ParameterBuffer
-from tinyconv.regularizers import L1L2
-from tinyconv.training.arrays import ArrayData
-from tinyconv.training.step import fused
+from tinyconv.training.batch import Batch
+from tinyconv.training.metric_set import MetricSet
+from tinyconv.training.objective import Objective
+from tinyconv.training.step import Trained, forward_and_loss, train_step
 
 
 class Compiled(Layer):
     """A layer that can be compiled; the part of a model that knows how it is trained."""
 
     layers: list[Layer]
-    output_shape: Shape  # with the batch, once built
     optimizer: optimizers.Optimizer | None = None
-    loss: losses.Loss | None = None
+    objective: Objective | None = None
     compiled = False
+    compile_arguments: dict[str, Any]
+    _metric_set: MetricSet | None = None
     _buffer: ParameterBuffer | None = None
+    _trained: Trained | None = None
 
     # ---- what training needs of a model ----------------------------------------
 
     @abstractmethod
-    def forward_for_loss(self, x: Array, training: bool, logits: bool) -> tuple[Array, Cache]:
-        """`forward` keeping no more than the step needs: in inference nothing, in training
-        the caches from the first trainable layer on.
+    def forward_for_loss(
+        self, inputs: list[Array], training: bool, logits: Sequence[bool]
+    ) -> tuple[list[Array], Cache]:
+        """Outputs and tape; the tape keeps no more than the way back to the lowest trainable
+        layer needs, in inference nothing.
 
-        With `logits` the last layer leaves its activation to the loss.
+        Where `logits` is true the output's last layer leaves its activation to the loss.
         """
+
+    @abstractmethod
+    def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
+        """The gradients of the trained parameters, by path."""
+
+    @abstractmethod
+    def check_inputs(self, inputs: list[Array]) -> list[Array]:
+        """The inputs as arrays, their shapes checked; builds the model if need be."""
 
     @property
     @abstractmethod
-    def input_dtype(self) -> str:
-        """The dtype that the first layer computes in."""
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in their order."""
 
     @property
-    def regularized(self) -> list[tuple[Variable, L1L2]]:
-        """The trained variables that carry a penalty, with the penalty."""
-        return [
-            (weight, weight.layer.regularizers[weight.name])
-            for weight in self.trainable_weights
-            if weight.name in weight.layer.regularizers
-        ]
+    @abstractmethod
+    def output_names(self) -> list[str]:
+        """Names of the layers that give the outputs, in their order."""
+
+    @property
+    @abstractmethod
+    def input_dtypes(self) -> list[str]:
+        """The dtypes that the inputs are computed in."""
+
+    @property
+    @abstractmethod
+    def output_shapes(self) -> list[Shape]:
+        """Shapes of the outputs, with the batch; empty while the model is not built."""
+
+    @property
+    @abstractmethod
+    def final_activations(self) -> list[str]:
+        """The activation that each output has gone through last and that a loss may take over."""
 
     # ---- compile --------------------------------------------------------------
 
     def compile(
-        self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, **unsupported: Any
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **unsupported: Any,
     ) -> None:
         """Choose how the model is trained.
+
+        With several outputs, loss, loss_weights and metrics are lists in the order of the
+        outputs or dicts by their names; one loss is taken for all of them.
 
         Args:
             optimizer: a name ("adam") or an object of `tinyconv.optimizers`.
             loss: a name ("mse") or an object of `tinyconv.losses`.
+            loss_weights: factors of the outputs' losses in the sum that is minimised.
             metrics: a list of names ("accuracy") or objects of `tinyconv.metrics`.
+            weighted_metrics: the same, with the samples' weights counted.
 
         Raises:
             ValueError: for an unknown name, or no loss.
@@ -74,32 +109,54 @@ class Compiled(Layer):
             raise registry.unsupported(Compiled.compile, f"{self!r}: compile", unsupported)
         if loss is None:
             raise ValueError(f"{self!r}: compile needs a loss, such as 'mse'")
-        new_optimizer, new_loss = optimizers.get(optimizer), losses.get(loss)
-        if new_loss.reduction in (None, "none"):
-            raise ValueError(f"{self!r}: a loss to train on needs a reduction. Received: None")
-        one = isinstance(metrics, (str, metrics_lib.Metric))
-        requests = [metrics] if one else list(metrics or ())
-        _resolve(requests, new_loss, None)  # unknown names are told now, not in fit
-        self.optimizer, self.loss, self._metric_requests = new_optimizer, new_loss, requests
-        self._loss_mean: metrics_lib.Mean = metrics_lib.Mean("loss")
-        self._metrics: list[metrics_lib.Metric] | None = None
-        self._buffer, self.compiled = None, True
-        if getattr(new_loss, "from_logits", False) and fused(new_loss, self):
-            warnings.warn(
-                f"{self!r}: the loss {new_loss.name} has from_logits=True, but the model ends with "
-                f"{self.final_activation}; the loss takes the logits before it, as in Keras",
-                stacklevel=2,
-            )
+        chosen = optimizers.get(optimizer)
+        objective = Objective(self, self.output_names, loss, loss_weights)
+        requests = {"metrics": metrics, "weighted": weighted_metrics}
+        MetricSet(objective, [], **requests)  # unknown names are told now, not in fit
+        self.optimizer, self.objective, self._requests = chosen, objective, requests
+        self.compile_arguments = {
+            "optimizer": chosen, "loss": loss, "loss_weights": loss_weights,
+            "metrics": metrics, "weighted_metrics": weighted_metrics,
+        }  # fmt: skip
+        self._metric_set, self._buffer, self._trained, self.compiled = None, None, None, True
+        for each, taken, activation in zip(
+            objective.losses,
+            objective.fused(self.final_activations),
+            self.final_activations,
+            strict=True,
+        ):
+            if taken and each is not None and getattr(each, "from_logits", False):
+                warnings.warn(
+                    f"{self!r}: the loss {each.name} has from_logits=True, but the model ends "
+                    f"with {activation}; the loss takes the logits before it, as in Keras",
+                    stacklevel=2,
+                )
+
+    @property
+    def loss(self) -> losses.Loss | list[losses.Loss | None] | None:
+        """The loss, or one an output; None before `compile`."""
+        if self.objective is None:
+            return None
+        each = self.objective.losses
+        return each[0] if len(each) == 1 else each
+
+    # ---- metrics --------------------------------------------------------------
+
+    @property
+    def metric_set(self) -> MetricSet:
+        """The running means; which accuracy is meant depends on the outputs' shapes."""
+        assert self.objective is not None
+        if self._metric_set is None:
+            made = MetricSet(self.objective, self.output_shapes, **self._requests)
+            if not self.built:
+                return made
+            self._metric_set = made
+        return self._metric_set
 
     @property
     def metrics(self) -> list[metrics_lib.Metric]:
-        """The mean loss and the metrics."""
-        if not self.compiled:
-            return []
-        if self._metrics is None:
-            outputs = self.output_shape[-1] if self.built else None
-            self._metrics = _resolve(self._metric_requests, self.loss, outputs)
-        return [self._loss_mean, *self._metrics]
+        """The mean loss (and those of the outputs) and the metrics."""
+        return self.metric_set.all if self.compiled else []
 
     @property
     def metrics_names(self) -> list[str]:
@@ -111,48 +168,50 @@ class Compiled(Layer):
         for metric in self.metrics:
             metric.reset_state()
 
-    def _update_metrics(self, result: losses.LossResult, y: Any) -> dict[str, float]:
-        """All running means with one batch more, by name."""
-        mean, *others = self.metrics
-        mean.update_state(result.value, len(result.predictions))
-        for metric in others:
-            metric.update_state(y, result.predictions)
-        return {metric.name: metric.result() for metric in (mean, *others)}
+    # ---- one batch ------------------------------------------------------------
 
-    # ---- ready to train -------------------------------------------------------
+    def _require_compiled(self, method: str) -> Objective:
+        """Raise RuntimeError before `compile`."""
+        if not self.compiled or self.objective is None:
+            raise RuntimeError(f"{self!r}: call compile(optimizer, loss) before {method}")
+        return self.objective
 
-    def _data(
-        self,
-        method: str,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-        batch_size: int | None = None,
-    ) -> ArrayData:
-        """The arrays, checked against this model and its loss before anything changes.
+    def _accept(self, method: str, batch: Batch) -> None:
+        """Check a batch, or all data at once, against the model and its losses.
+
+        It builds the model if need be, and changes nothing unless all fits.
 
         Raises:
             RuntimeError: before `compile`.
             ValueError: for data that do not fit.
         """
-        if not self.compiled or self.loss is None:
-            raise RuntimeError(f"{self!r}: call compile(optimizer, loss) before {method}")
-        if y is None:
-            raise ValueError(f"{self!r}: {method} needs targets y")
-        data = ArrayData(self, x, y, sample_weight, class_weight, batch_size, self.input_dtype)
+        objective = self._require_compiled(method)
         fresh = not self.built
-        self.prepare(data.x)
-        outputs = (len(data.x), *self.output_shape[1:])
-        assert data.y is not None
+        self.check_inputs(batch.x)
         try:
-            self.loss.check_targets(data.y, outputs)
-            self.loss.check_weights(data.weights, outputs[:-1])
+            objective.check(batch, self.output_shapes)
         except ValueError:
             if fresh:
                 self.unbuild()  # the next data may be of another shape
             raise
-        return data
+
+    def _begin_training(self) -> None:
+        """Make ready for `_train_batch`: call it once before the first of a run of steps."""
+        self._trained = Trained(self, self._parameters())
+
+    def _train_batch(self, batch: Batch) -> dict[str, float]:
+        """One training step; the running means with it."""
+        assert self._trained is not None
+        return self.metric_set.update(train_step(self, self._trained, batch), batch)
+
+    def _test_batch(self, batch: Batch) -> dict[str, float]:
+        """The running means with one batch more, in inference mode."""
+        return self.metric_set.update(forward_and_loss(self, batch, training=False)[0], batch)
+
+    def _predict_batch(self, inputs: list[Array]) -> list[Array]:
+        """The outputs as NumPy arrays."""
+        outputs, _ = self.forward_for_loss(inputs, False, [False] * len(self.output_names))
+        return [get_backend().to_numpy(output) for output in outputs]
 
     def _parameters(self) -> ParameterBuffer:
         """All trainable weights in one flat array, made when training starts.
@@ -179,10 +238,3 @@ class Compiled(Layer):
         if isinstance(first, Compiled):
             return first._scales_inputs()
         return isinstance(first, (Rescaling, BatchNormalization))
-
-
-def _resolve(
-    requests: Sequence[Any], loss: losses.Loss | None, outputs: int | None
-) -> list[metrics_lib.Metric]:
-    """The metric objects for names and objects."""
-    return [metrics_lib.get(request, loss, outputs) for request in requests]

@@ -5,49 +5,71 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinyconv.backends.base import Array
-from tinyconv.losses import Loss, LossResult
 from tinyconv.optimizers.buffer import ParameterBuffer
+from tinyconv.training.batch import Batch
+from tinyconv.training.objective import ObjectiveResult
 
 
-def fused(loss: Loss, model: Any) -> bool:
-    """Whether the loss takes over the model's last activation (softmax or sigmoid)."""
-    return bool(loss.fused_activation == model.final_activation != "linear")
+class Trained:
+    """What a run of steps works on, gathered once.
+
+    Attributes:
+        buffer: the trained parameters and their gradients.
+        statistics: the variables that a forward pass changes (moving averages).
+        regularized: trained variables that carry a penalty, with the penalty.
+    """
+
+    def __init__(self, model: Any, buffer: ParameterBuffer) -> None:
+        self.buffer = buffer
+        self.statistics = [w for w in model.weights if w.name in w.layer.state]
+        self.regularized = regularized(model)
+
+
+def regularized(model: Any) -> list[tuple[Any, Any]]:
+    """The trained variables that carry a penalty, with the penalty."""
+    return [
+        (weight, weight.layer.regularizers[weight.name])
+        for weight in model.trainable_weights
+        if weight.name in weight.layer.regularizers
+    ]
 
 
 def forward_and_loss(
-    model: Any, x: Array, y: Any, weight: Array | None, training: bool
-) -> tuple[LossResult, Any]:
-    """The loss of one batch, and the tape for the way back: the model's cache of caches."""
-    logits = fused(model.loss, model)
-    y_pred, tape = model.forward_for_loss(x, training, logits)
-    result = model.loss.compute(y, y_pred, weight, from_logits=logits)
-    penalty = sum(regularizer(weight.value) for weight, regularizer in model.regularized)
+    model: Any, batch: Batch, training: bool, penalties: list[tuple[Any, Any]] | None = None
+) -> tuple[ObjectiveResult, Any]:
+    """The loss of one batch, and the tape for the way back: the model's cache of caches.
+
+    Args:
+        penalties: what `regularized` returns, where it is known already.
+    """
+    logits = model.objective.fused(model.final_activations)
+    outputs, tape = model.forward_for_loss(batch.x, training, logits)
+    result = model.objective.compute(batch, outputs, logits)
+    penalties = regularized(model) if penalties is None else penalties
+    penalty = sum(regularizer(weight.value) for weight, regularizer in penalties)
     return result._replace(value=result.value + penalty), tape
 
 
-def train_step(
-    model: Any, buffer: ParameterBuffer, x: Array, y: Any, weight: Array | None
-) -> LossResult:
+def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
     """Forward, loss, backward, update: loss and gradients are those before the update.
 
     Raises:
         FloatingPointError: if the loss is NaN or infinite; weights and moving statistics are
             then those before the step.
     """
-    statistics = [(w, w.value.copy()) for w in model.weights if w.name in w.layer.state]
+    statistics = [(weight, weight.value.copy()) for weight in trained.statistics]
     try:
-        result, tape = forward_and_loss(model, x, y, weight, training=True)
+        result, tape = forward_and_loss(model, batch, True, trained.regularized)
         _check_loss(model, result.value)
     except BaseException:
         for statistic, before in statistics:
             statistic.value[...] = before
         raise
-    grads = model.backward_parameters(result.gradient, tape)
-    for variable, regularizer in model.regularized:
+    grads = model.backward_from_loss(result.gradients, tape)
+    for variable, regularizer in trained.regularized:
         grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
-    buffer.collect(grads)
-    model.optimizer.apply(buffer)
+    trained.buffer.collect(grads)
+    model.optimizer.apply(trained.buffer)
     return result
 
 

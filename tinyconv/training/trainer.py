@@ -13,10 +13,10 @@ from tinyconv.backends.base import Array
 from tinyconv.callbacks.base import Callback, CallbackList
 from tinyconv.callbacks.history import History
 from tinyconv.callbacks.progress import progress_bar
-from tinyconv.optimizers.buffer import ParameterBuffer
-from tinyconv.training.arrays import ArrayData, Batch, check_count
+from tinyconv.training.arrays import ArrayData, check_count
+from tinyconv.training.arrays import Batch as Parts
+from tinyconv.training.batch import Batch
 from tinyconv.training.compiled import Compiled
-from tinyconv.training.step import forward_and_loss, train_step
 
 
 class Trainer(Compiled):
@@ -78,7 +78,7 @@ class Trainer(Compiled):
             validation.batch_size = validation_batch_size
         if not self._scales_inputs():
             data.warn_if_unscaled(self)
-        buffer = self._parameters()
+        self._begin_training()
         history = History()
         calls = CallbackList(callbacks, self, history, progress_bar(verbose))
         calls.set_params({"epochs": epochs, "steps": len(data), "verbose": verbose})
@@ -89,7 +89,7 @@ class Trainer(Compiled):
             for epoch in range(initial_epoch, epochs):
                 calls.on_epoch_begin(epoch, {})
                 order = random.generator().permutation(len(data.x)) if shuffle else None
-                logs = self._train_epoch(data.batches(order), buffer, calls)
+                logs = self._train_epoch(data.batches(order), calls)
                 if validation is not None and (epoch + 1) % validation_freq == 0:
                     results = self._evaluate(validation, calls)
                     logs.update({f"val_{name}": value for name, value in results.items()})
@@ -113,23 +113,32 @@ class Trainer(Compiled):
             return data, self._data("fit", x, y, weight, batch_size=data.batch_size)
         return data.split(self, fraction) if fraction else (data, None)
 
-    def _train_epoch(
-        self, batches: Iterator[Batch], buffer: ParameterBuffer, calls: CallbackList
-    ) -> dict[str, float]:
+    def _train_epoch(self, batches: Iterator[Parts], calls: CallbackList) -> dict[str, float]:
         self.reset_metrics()
         logs: dict[str, float] = {}
         for step, (x, y, weight) in enumerate(batches):
             calls.on_train_batch_begin(step, {})
-            logs = self._train_batch(buffer, x, y, weight)
+            logs = self._train_batch(Batch([x], [y], [weight]))
             calls.on_train_batch_end(step, logs)
             if self.stop_training:
                 break
         return logs
 
-    def _train_batch(
-        self, buffer: ParameterBuffer, x: Array, y: Any, weight: Any
-    ) -> dict[str, float]:
-        return self._update_metrics(train_step(self, buffer, x, y, weight), y)
+    def _data(
+        self,
+        method: str,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        batch_size: int | None = None,
+    ) -> ArrayData:
+        self._require_compiled(method)
+        if y is None:
+            raise ValueError(f"{self!r}: {method} needs targets y")
+        data = ArrayData(self, x, y, sample_weight, class_weight, batch_size, self.input_dtypes[0])
+        self._accept(method, Batch([data.x], [data.y], [data.weights]))
+        return data
 
     # ---- evaluate and predict -------------------------------------------------
 
@@ -160,7 +169,7 @@ class Trainer(Compiled):
         logs: dict[str, float] = {}
         for step, (x, y, weight) in enumerate(data.batches()):
             calls.on_test_batch_begin(step, {})
-            logs = self._update_metrics(forward_and_loss(self, x, y, weight, False)[0], y)
+            logs = self._test_batch(Batch([x], [y], [weight]))
             calls.on_test_batch_end(step, logs)
         calls.on_test_end(logs)
         return logs
@@ -177,7 +186,7 @@ class Trainer(Compiled):
         Raises:
             ValueError: for inputs that do not fit the model, or hold NaN or infinity.
         """
-        data = ArrayData(self, x, batch_size=batch_size, dtype=self.input_dtype)
+        data = ArrayData(self, x, batch_size=batch_size, dtype=self.input_dtypes[0])
         calls = CallbackList(callbacks, self, progress_bar(verbose))
         calls.set_params({"steps": len(data), "verbose": verbose})
         outputs: Array | None = None
@@ -209,7 +218,8 @@ class Trainer(Compiled):
         """One step on one batch; as in Keras the metrics run on until `reset_metrics()`."""
         data = self._data("train_on_batch", x, y, sample_weight, class_weight)
         x, y, weight = data.whole()
-        logs = self._train_batch(self._parameters(), x, y, weight)
+        self._begin_training()
+        logs = self._train_batch(Batch([x], [y], [weight]))
         return logs if return_dict else _in_order(logs)
 
     def test_on_batch(
@@ -217,12 +227,12 @@ class Trainer(Compiled):
     ) -> Any:
         """Loss and metrics of one batch, in inference mode."""
         x, y, weight = self._data("test_on_batch", x, y, sample_weight).whole()
-        logs = self._update_metrics(forward_and_loss(self, x, y, weight, False)[0], y)
+        logs = self._test_batch(Batch([x], [y], [weight]))
         return logs if return_dict else _in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Array:
         """The outputs of one batch."""
-        data = ArrayData(self, x, dtype=self.input_dtype)
+        data = ArrayData(self, x, dtype=self.input_dtypes[0])
         return get_backend().to_numpy(self.infer(data.whole()[0]))
 
 

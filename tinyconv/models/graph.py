@@ -1,0 +1,230 @@
+"""A model at work: forward through the calls of its layers, and back.
+
+    slots      0 (input)   1          2          3 (output)
+    steps        conv: 0 -> 1   relu: 1 -> 2   add: 1, 2 -> 3
+
+Every value of a pass has a slot. Forward fills the slots in order; backward carries the
+slopes of the loss by the values from the last slot to the first, and adds up where a value
+(or a layer) was used more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import Array
+from tinyconv.geometry import Shape
+from tinyconv.layers.base import Cache, Gradients, Layer
+from tinyconv.layers.symbolic import Node, SymbolicTensor
+
+
+class Step(NamedTuple):
+    """One call of a layer.
+
+    Attributes:
+        layer: that is called.
+        sources, targets: slots of its inputs and outputs.
+        listed: whether it takes a list, also of one input.
+        training: the mode that was fixed when it was drawn, or None.
+        spent: slots that nobody needs after this step.
+    """
+
+    layer: Layer
+    sources: list[int]
+    targets: list[int]
+    listed: bool
+    training: bool | None
+    spent: list[int]
+
+
+class Tape(NamedTuple):
+    """What a forward pass kept for the way back.
+
+    Attributes:
+        caches: of each step, None where the way back does not pass.
+        wanted: for each slot, whether the slope of its value is needed.
+    """
+
+    caches: list[Cache | None]
+    wanted: list[bool]
+
+
+class Graph:
+    """The steps of a model, in an order in which each finds its inputs.
+
+    Args:
+        inputs, outputs: symbolic tensors.
+        nodes: the calls between them, sorted.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[SymbolicTensor],
+        outputs: Sequence[SymbolicTensor],
+        nodes: Sequence[Node],
+    ) -> None:
+        tensors = [*inputs, *(tensor for node in nodes for tensor in node.outputs)]
+        slot = {id(tensor): number for number, tensor in enumerate(tensors)}
+        self.slots = len(tensors)
+        self.inputs = [slot[id(tensor)] for tensor in inputs]
+        self.outputs = [slot[id(tensor)] for tensor in outputs]
+        last = {slot[id(tensor)]: node for node in nodes for tensor in node.inputs}
+        self.steps = [
+            Step(
+                node.layer,
+                [slot[id(tensor)] for tensor in node.inputs],
+                [slot[id(tensor)] for tensor in node.outputs],
+                node.listed,
+                node.training,
+                [at for at, user in last.items() if user is node and at not in self.outputs],
+            )
+            for node in nodes
+        ]
+        self._last_steps = self._find_last_steps()
+
+    def _find_last_steps(self) -> list[int | None]:
+        """The step that makes each output, where nobody but the loss takes its result."""
+        makers = {step.targets[0]: n for n, step in enumerate(self.steps) if len(step.targets) == 1}
+        used = [slot for step in self.steps for slot in step.sources]
+        return [
+            makers.get(slot) if slot not in used and self.outputs.count(slot) == 1 else None
+            for slot in self.outputs
+        ]
+
+    @property
+    def final_activations(self) -> list[str]:
+        """What each output has gone through last, "linear" where no loss may take that over."""
+        return [
+            "linear" if step is None else self.steps[step].layer.final_activation
+            for step in self._last_steps
+        ]
+
+    def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
+        """Shapes of the outputs for inputs of these shapes."""
+        shapes: list[Any] = [None] * self.slots
+        for slot, shape in zip(self.inputs, input_shapes, strict=True):
+            shapes[slot] = tuple(shape)
+        for step in self.steps:
+            taken = [shapes[slot] for slot in step.sources]
+            made = step.layer.symbolic_outputs(taken if step.listed else taken[0])
+            for slot, (shape, _) in zip(step.targets, made, strict=True):
+                shapes[slot] = shape
+        return [shapes[slot] for slot in self.outputs]
+
+    # ---- forward --------------------------------------------------------------
+
+    def infer(
+        self, inputs: Sequence[Array], training: bool = False, logits: Sequence[bool] = ()
+    ) -> list[Array]:
+        """The outputs alone; nothing is kept."""
+        return self._run(inputs, training, None, logits)[0]
+
+    def forward(
+        self,
+        inputs: Sequence[Array],
+        training: bool,
+        needed: Sequence[bool],
+        logits: Sequence[bool] = (),
+    ) -> tuple[list[Array], Tape]:
+        """Outputs and tape.
+
+        Args:
+            inputs: one array each.
+            training: the mode.
+            needed: for each input, whether the loss' slope by it is wanted; where it is not,
+                no cache is kept below the lowest layer that trains.
+            logits: for each output, whether its last layer leaves its activation out.
+        """
+        wanted = self._wanted(needed)
+        outputs, caches = self._run(inputs, training, wanted, logits)
+        return outputs, Tape(caches, wanted)
+
+    def _wanted(self, needed: Sequence[bool]) -> list[bool]:
+        """For each slot: does its value depend on something that has a gradient?"""
+        wanted = [False] * self.slots
+        for slot, need in zip(self.inputs, needed, strict=True):
+            wanted[slot] = need
+        for step in self.steps:
+            if step.layer.trains or any(wanted[slot] for slot in step.sources):
+                for slot in step.targets:
+                    wanted[slot] = True
+        return wanted
+
+    def _run(
+        self,
+        inputs: Sequence[Array],
+        training: bool,
+        wanted: list[bool] | None,
+        logits: Sequence[bool],
+    ) -> tuple[list[Array], list[Cache | None]]:
+        values: list[Any] = [None] * self.slots
+        for slot, x in zip(self.inputs, inputs, strict=True):
+            values[slot] = x
+        bare = {step for step, left in zip(self._last_steps, logits, strict=False) if left}
+        caches: list[Cache | None] = []
+        for number, step in enumerate(self.steps):
+            taken = [values[slot] for slot in step.sources]
+            x = taken if step.listed else taken[0]
+            mode = training if step.training is None else step.training
+            kept = wanted is not None and wanted[step.targets[0]]
+            cache: Cache | None = None
+            if number in bare:
+                y, cache = step.layer.forward_logits(x, mode)
+            elif kept and wanted is not None:
+                need = [wanted[slot] for slot in step.sources]
+                y, cache = step.layer.forward_partial(x, mode, need)
+            else:
+                y = step.layer.compute(x, mode)
+            caches.append(cache if kept else None)
+            for slot, value in zip(step.targets, y if len(step.targets) > 1 else [y], strict=True):
+                values[slot] = value
+            for slot in step.spent:
+                values[slot] = None
+        return [values[slot] for slot in self.outputs], caches
+
+    # ---- backward -------------------------------------------------------------
+
+    def backward(
+        self, slopes: Sequence[Array | None], tape: Tape
+    ) -> tuple[list[Array | None], Gradients]:
+        """The chain rule, step by step in reverse.
+
+        Args:
+            slopes: of the loss by each output; None where it does not depend on it.
+            tape: of the forward pass.
+
+        Returns:
+            The slopes by the inputs (None where not wanted), and the gradients of all
+            parameters on the way, those of a layer that was called twice added up.
+        """
+        at: list[Array | None] = [None] * self.slots
+        for slot, slope in zip(self.outputs, slopes, strict=True):
+            at[slot] = _sum(at[slot], slope)
+        grads: Gradients = {}
+        for step, cache in zip(reversed(self.steps), reversed(tape.caches), strict=True):
+            dys = [at[slot] for slot in step.targets]
+            for slot in step.targets:
+                at[slot] = None
+            if cache is None or all(dy is None for dy in dys):
+                continue
+            dy = dys if len(dys) > 1 else dys[0]
+            if any(tape.wanted[slot] for slot in step.sources):
+                dx, own = step.layer.backward(dy, cache)  # type: ignore[arg-type]
+                for slot, slope in zip(step.sources, dx if step.listed else [dx], strict=True):
+                    if tape.wanted[slot]:
+                        at[slot] = _sum(at[slot], slope)
+            else:
+                own = step.layer.backward_parameters(dy, cache)  # type: ignore[arg-type]
+            for key, gradient in own.items():
+                path = f"{step.layer.name}/{key}"
+                grads[path] = gradient if path not in grads else grads[path] + gradient
+        return [at[slot] for slot in self.inputs], grads
+
+
+def _sum(a: Array | None, b: Array | None) -> Array | None:
+    """a + b, where None is nothing; a new array, because a may belong to somebody else."""
+    if a is None or b is None:
+        return b if a is None else a
+    return get_backend().xp.add(a, b)
