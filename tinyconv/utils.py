@@ -7,10 +7,19 @@ from typing import Any
 import numpy as np
 
 from tinyconv.backends.base import Array
+from tinyconv.data.images import array_to_img, img_to_array, load_img, save_img
 from tinyconv.random import set_seed as set_random_seed
 from tinyconv.registry import clear_session
 
-__all__ = ["clear_session", "set_random_seed", "to_categorical"]
+__all__ = [
+    "array_to_img",
+    "clear_session",
+    "img_to_array",
+    "load_img",
+    "save_img",
+    "set_random_seed",
+    "to_categorical",
+]
 
 
 def to_categorical(labels: Any, num_classes: int | None = None) -> Array:
