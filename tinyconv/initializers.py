@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -197,6 +200,40 @@ class LecunNormal(_Preset):
     """Truncated normal, variance 1 / fan_in. Source: LeCun et al. 1998, 4.6."""
 
     preset = (1.0, "fan_in", "truncated_normal")
+
+
+# How many values may still be made, where a file is about to overwrite them all.
+_left: ContextVar[int | None] = ContextVar("values left", default=None)
+
+
+@contextlib.contextmanager
+def blank(limit: int) -> Iterator[None]:
+    """Within it layers start with zeros, and draw no random numbers: a file has their values.
+
+    Args:
+        limit: how many values the file holds; a layer that asks for more raises ValueError
+            before memory is taken.
+    """
+    token = _left.set(limit)
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def create(initializer: Initializer, shape: tuple[int, ...], dtype: Any, what: str) -> Array:
+    """The first values of a parameter; `what` names it in the error, see `blank`."""
+    left = _left.get()
+    if left is None:
+        return initializer(shape, dtype)
+    size = math.prod(shape)
+    if size > left:
+        raise ValueError(
+            f"{what} of shape {shape} asks for {size:,} values, but the file has only {left:,} "
+            "left for it"
+        )
+    _left.set(left - size)
+    return np.zeros(shape, dtype)
 
 
 _CLASSES = (

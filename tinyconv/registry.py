@@ -18,7 +18,8 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
             "activity_regularizer", "kernel_constraint", "bias_constraint", "gamma_constraint",
             "beta_constraint", "noise_shape", "lora_rank", "lora_alpha", "quantization_config",
             "loss_scale_factor", "gradient_accumulation_steps", "ema_overwrite_frequency",
-            "adjustment", "virtual_batch_size", "fused",
+            "adjustment", "virtual_batch_size", "fused", "renorm_clipping", "input_axes",
+            "output_axes",
         ),
         (None,),
     ),
@@ -27,6 +28,7 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "data_format": ("channels_last", None),
     "use_ema": (False,),
     "ema_momentum": (0.99,),
+    "renorm_momentum": (0.99,),
     "jit_compile": (True, False, "auto", None),
 }  # fmt: skip
 
