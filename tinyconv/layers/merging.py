@@ -23,6 +23,10 @@ class Merge(Layer):
             raise self._unequal(shape)
         self.compute_output_shape(shape)
 
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Shape of the output for a list of shapes; ValueError if they do not fit."""
+        raise TypeError(f"{self!r} defines no compute_output_shape(shapes)")
+
     def prepare(self, x: Any) -> Any:
         """The inputs as arrays of this layer's dtype, their shapes checked."""
         if not isinstance(x, (list, tuple)):

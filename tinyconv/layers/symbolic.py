@@ -9,13 +9,11 @@ that makes it. A layer that is called twice has two nodes, and its parameters ar
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyconv.geometry import Shape
-
-if TYPE_CHECKING:
-    from tinyconv.layers.base import Layer
 
 
 class SymbolicTensor:
@@ -65,7 +63,7 @@ class Node:
 
     def __init__(
         self,
-        layer: Layer,
+        layer: Any,
         inputs: Sequence[SymbolicTensor],
         shapes: Sequence[Shape],
         dtypes: Sequence[str],
@@ -94,9 +92,19 @@ def is_symbolic(x: Any) -> bool:
 class Drawable:
     """The half of a layer that is called on symbolic tensors: it records, and computes nothing."""
 
+    name: str
+    dtype: str
     nodes: list[Node]  # its calls
 
-    def draw(self: Layer, x: Any, training: bool | None) -> Any:
+    @abstractmethod
+    def ensure_built(self, input_shape: Any) -> None:
+        """Check the shape and, the first time, create the parameters for it."""
+
+    @abstractmethod
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the output for an input of this shape."""
+
+    def draw(self, x: Any, training: bool | None) -> Any:
         """Record a call on a symbolic tensor or a list of them; its symbolic outputs.
 
         Raises:
@@ -114,11 +122,11 @@ class Drawable:
         shapes: Any = [each.shape for each in inputs]
         shape = shapes if listed else shapes[0]
         self.ensure_built(shape)
-        outputs = self.symbolic_outputs(shape)
-        node = Node(self, inputs, *zip(*outputs, strict=True), listed=listed, training=training)
+        shapes, dtypes = zip(*self.symbolic_outputs(shape), strict=True)
+        node = Node(self, inputs, shapes, dtypes, listed, training)
         return node.outputs if len(node.outputs) > 1 else node.outputs[0]
 
-    def symbolic_outputs(self: Layer, input_shape: Any) -> list[tuple[Shape, str]]:
+    def symbolic_outputs(self, input_shape: Any) -> list[tuple[Shape, str]]:
         """Shape and dtype of each output for inputs of this shape."""
         return [(self.compute_output_shape(input_shape), self.dtype)]
 

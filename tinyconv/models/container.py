@@ -1,14 +1,9 @@
-"""A model as a box of layers: finding them, their weights, what is trained, files, the summary."""
+"""A model as a box of layers: finding them, their weights, what is trained."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
-from tinyconv import saving
 from tinyconv.layers.base import Layer
 from tinyconv.layers.variable import Variable
-from tinyconv.models.summary import summary_text
 from tinyconv.training.trainer import Trainer
 
 
@@ -77,31 +72,6 @@ class Container(Trainer):
     trainable_variables = trainable_weights
     non_trainable_variables = non_trainable_weights
     variables = weights
-
-    # ---- files ----------------------------------------------------------------
-
-    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights to a `.weights.h5` file; see `tinyconv.saving.save_weights`."""
-        saving.save_weights(self, path, overwrite)
-
-    def load_weights(self, path: str | os.PathLike[str], **how: Any) -> None:
-        """Read weights that tinyconv or Keras saved; see `tinyconv.saving.load_weights`."""
-        saving.load_weights(self, path, **how)
-
-    # ---- for people -----------------------------------------------------------
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        print_fn: Any = None,
-    ) -> None:
-        """Print the layers, their output shapes and their numbers of parameters.
-
-        Raises:
-            ValueError: while the shape of the input is unknown.
-        """
-        text = summary_text(self, line_length)
-        (print_fn or print)(text)
 
 
 def _inner(layer: Layer, weight: Variable) -> str:

@@ -42,7 +42,7 @@ class Functional(Model):
         self.inputs = given
         if not all(isinstance(tensor.node.layer, InputLayer) for tensor in given):
             self.inputs, self.outputs, nodes = _drawn_anew(given, self.outputs, nodes)
-        self.nodes_inside = nodes
+        self.calls = nodes
         self.layers = sorted_layers(self.inputs, self.outputs, nodes)
         names = [layer.name for layer in self.layers]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -64,7 +64,7 @@ class Functional(Model):
 
     def get_config(self) -> dict[str, Any]:
         """Name, layers with the calls each was drawn with, and which are inputs and outputs."""
-        inside = {id(node) for node in self.nodes_inside}
+        inside = {id(node) for node in self.calls}
         entries = []
         for layer in self.layers:
             calls = [node for node in layer.nodes if id(node) in inside]
@@ -90,7 +90,7 @@ class Functional(Model):
     def _place(self, tensor: SymbolicTensor) -> list[Any]:
         """[layer, number of the call among those in this model, number of the output]."""
         node = tensor.node
-        inside = [node for node in node.layer.nodes if node in self.nodes_inside]
+        inside = [node for node in node.layer.nodes if node in self.calls]
         return [tensor.name, inside.index(node) if node in inside else 0, tensor.index]
 
     @classmethod
@@ -121,7 +121,8 @@ def _tensors(owner: Functional, given: Any, what: str) -> list[SymbolicTensor]:
                 f"{owner!r}: {what} must be symbolic tensors, such as Input((28, 28, 1)) and "
                 f"what layers make of it. Received: {tensor!r}"
             )
-    if not tensors or len({id(tensor) for tensor in tensors}) < len(tensors) and what == "inputs":
+    twice = what == "inputs" and len({id(tensor) for tensor in tensors}) < len(tensors)
+    if not tensors or twice:
         raise ValueError(f"{owner!r}: {what} must be one or more different tensors")
     return tensors
 

@@ -160,8 +160,8 @@ class Graph:
         logits: Sequence[bool],
     ) -> tuple[list[Array], list[Cache | None]]:
         values: list[Any] = [None] * self.slots
-        for slot, x in zip(self.inputs, inputs, strict=True):
-            values[slot] = x
+        for slot, array in zip(self.inputs, inputs, strict=True):
+            values[slot] = array
         bare = {step for step, left in zip(self._last_steps, logits, strict=False) if left}
         caches: list[Cache | None] = []
         for number, step in enumerate(self.steps):
@@ -170,6 +170,7 @@ class Graph:
             mode = training if step.training is None else step.training
             kept = wanted is not None and wanted[step.targets[0]]
             cache: Cache | None = None
+            y: Any
             if number in bare:
                 y, cache = step.layer.forward_logits(x, mode)
             elif kept and wanted is not None:

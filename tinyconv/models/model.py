@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tinyconv import saving
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape, fits
 from tinyconv.layers.base import Cache, Gradients
 from tinyconv.layers.input import check_declared
-from tinyconv.layers.symbolic import SymbolicTensor
+from tinyconv.layers.symbolic import Node, SymbolicTensor
 from tinyconv.models.container import Container
 from tinyconv.models.graph import Graph
+from tinyconv.models.summary import summary_text
 from tinyconv.training.structure import in_order
 
 
@@ -31,6 +34,7 @@ class Model(Container):
 
     inputs: list[SymbolicTensor]  # empty until the shape of the input is known
     outputs: list[SymbolicTensor]
+    calls: list[Node]  # of its layers, in an order in which they can be made
 
     def __new__(cls, *arguments: Any, **named: Any) -> Model:
         if cls is Model:
@@ -241,6 +245,45 @@ class Model(Container):
     def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
         """The gradients of the trained parameters, by path."""
         return self.graph.backward(gradients, tape.tape)[1]
+
+    # ---- files and the summary ------------------------------------------------
+
+    def save(
+        self, path: str | os.PathLike[str], overwrite: bool = True, include_optimizer: bool = True
+    ) -> None:
+        """Write the whole model to a `.keras` or `.h5` file; see `tinyconv.saving.save_model`."""
+        saving.save_model(self, path, overwrite, include_optimizer)
+
+    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights alone; see `tinyconv.saving.save_weights`."""
+        saving.save_weights(self, path, overwrite)
+
+    def load_weights(
+        self, path: str | os.PathLike[str], by_name: bool = False, skip_mismatch: bool = False
+    ) -> None:
+        """Read weights that tinyconv or Keras saved; see `tinyconv.saving.load_weights`."""
+        saving.load_weights(self, path, by_name=by_name, skip_mismatch=skip_mismatch)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
+        """Print the layers, their output shapes and their numbers of parameters.
+
+        Args:
+            line_length: width in characters.
+            print_fn: called with the text instead of `print`.
+            expand_nested: whether the layers of nested models are listed too.
+            show_trainable: whether a column says what is trained.
+
+        Raises:
+            ValueError: while the shape of the input is unknown.
+        """
+        text = summary_text(self, line_length, expand_nested, show_trainable)
+        (print_fn or print)(text)
 
     @classmethod
     def from_config(

@@ -33,7 +33,7 @@ class Sequential(Model):
         self.layers: list[Layer] = []
         self.inputs: list[SymbolicTensor] = []
         self.outputs: list[SymbolicTensor] = []
-        self._chain: list[Node] = []  # one call a layer
+        self.calls: list[Node] = []
         self._graph: Graph | None = None
         super().__init__(**base)
         if isinstance(layers, Layer):
@@ -74,10 +74,10 @@ class Sequential(Model):
             raise ValueError(f"{self!r}: there is no layer to remove")
         layer = self.layers.pop()
         self.compiled, self.built = False, bool(self.layers and self.inputs)
-        if self._chain:
-            self._chain.pop()
-            self.outputs = self._chain[-1].outputs if self._chain else list(self.inputs)
-            self._graph = Graph(self.inputs, self.outputs, self._chain)
+        if self.calls:
+            self.calls.pop()
+            self.outputs = self.calls[-1].outputs if self.calls else list(self.inputs)
+            self._graph = Graph(self.inputs, self.outputs, self.calls)
         return layer
 
     def build(self, input_shape: Shape) -> None:
@@ -106,7 +106,7 @@ class Sequential(Model):
 
     def _start(self, *inputs: SymbolicTensor) -> None:
         self.inputs, self.outputs = list(inputs), list(inputs)
-        self._chain, self._graph = [], None
+        self.calls, self._graph = [], None
 
     def _connect(self, layers: list[Layer]) -> None:
         """Draw these layers on the output; those it built are unbuilt if one does not fit."""
@@ -125,8 +125,8 @@ class Sequential(Model):
                 layer.unbuild()
             raise
         self.outputs = outputs
-        self._chain += made
-        self._graph = Graph(self.inputs, self.outputs, self._chain)
+        self.calls += made
+        self._graph = Graph(self.inputs, self.outputs, self.calls)
 
     @property
     def graph(self) -> Graph:
@@ -157,7 +157,7 @@ class Sequential(Model):
     @property
     def input_dtypes(self) -> list[str]:
         """That of the first layer."""
-        return [_input_dtype(self.layers)]
+        return [_input_dtype(self.layers) or self.dtype]
 
     @property
     def output_names(self) -> list[str]:
