@@ -21,7 +21,7 @@ Gradients = dict[str, Array]
 class Cache(SimpleNamespace):
     """What one forward pass kept for its backward pass: a value, owned by the caller."""
 
-    def __init__(self, owner: Layer, shape: tuple[int, ...], **kept: Any) -> None:
+    def __init__(self, owner: Layer, shape: Any, **kept: Any) -> None:
         super().__init__(owner=owner, shape=shape, **kept)
 
 
@@ -77,7 +77,8 @@ class Layer(Drawable):
     ) -> None:
         cls = type(self).__name__
         if unsupported := registry.in_effect(unsupported):
-            raise registry.unsupported(type(self), cls, unsupported)
+            owner = cls if name is None else f"{cls} {name!r}"
+            raise registry.unsupported(type(self), owner, unsupported)
         self.name = name if name is not None else registry.unique_name(cls)
         self._trainable = bool(trainable)
         self.dtype = config.float_dtype(dtype)
@@ -154,7 +155,8 @@ class Layer(Drawable):
         trainable: bool = True,
     ) -> None:
         """Create `params[key]` (or `state[key]` when not trainable)."""
-        values = initializers.get(initializer)(shape, self.dtype)
+        what = f"{self!r}: {key}"
+        values = initializers.create(initializers.get(initializer), shape, self.dtype, what)
         store = self.params if trainable else self.state
         store[key] = get_backend().asarray(values, self.dtype)
         if regularizer is not None:
@@ -165,14 +167,14 @@ class Layer(Drawable):
         """Whether training changes this layer."""
         return self._trainable
 
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
     @property
     def trains(self) -> bool:
         """Whether there is something here that training changes by its gradient."""
         return self._trainable and bool(self.params)
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
 
     @property
     def weights(self) -> list[Variable]:
@@ -222,7 +224,7 @@ class Layer(Drawable):
 
     # ---- checks ---------------------------------------------------------------
 
-    def ensure_built(self, input_shape: Shape) -> None:
+    def ensure_built(self, input_shape: Any) -> None:
         """Check the shape and, the first time, create the parameters for it.
 
         A layer that can't be built for this shape stays as it was, ready for another.
