@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Compiled backends make the first example of a test slow, so no example has a deadline.
@@ -10,3 +11,14 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(scope="session")
+def tfds_folder(tmp_path_factory):
+    """A folder for TFDS_DATA_DIR with a small cats_vs_dogs and a small fashion_mnist."""
+    from tests.tfds_sets import write_cats_vs_dogs, write_fashion_mnist  # imports TensorFlow
+
+    folder = tmp_path_factory.mktemp("tensorflow_datasets")
+    write_cats_vs_dogs(folder, 80)
+    write_fashion_mnist(folder, 320, 64)
+    return folder

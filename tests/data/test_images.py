@@ -88,7 +88,7 @@ def test_kinds_of_path(folder):
         load_img(p) for p in (path, str(path), str(path).encode(), io.BytesIO(path.read_bytes()))
     ]
     assert all(np.array_equal(np.asarray(img), np.asarray(images[0])) for img in images)
-    with pytest.raises(TypeError, match="path must be a path or a BytesIO. Received: int"):
+    with pytest.raises(TypeError, match=r"path must be a path or a BytesIO\. Received: int"):
         load_img(7)
 
 
@@ -197,10 +197,12 @@ def test_damage_gives_an_image_or_an_error_with_the_name(tmp_path_factory, data,
         content[place] = data.draw(st.integers(0, 255))
     damaged = tmp_path_factory.getbasetemp() / f"damaged.{format_}"
     damaged.write_bytes(content)
+    told = ""
     try:
-        assert load_img(damaged).mode == "RGB"
+        told = load_img(damaged).mode
     except OSError as error:
-        assert damaged.name in str(error)
+        told = str(error)
+    assert told == "RGB" or damaged.name in told
 
 
 def test_an_image_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
@@ -238,11 +240,11 @@ def test_bad_arguments_of_load_img(folder, arguments, message):
 def test_bad_arrays(tmp_path):
     with pytest.raises(ValueError, match=r"expected one image.* Received: shape \(1, 5, 5, 3\)"):
         array_to_img(np.zeros((1, 5, 5, 3)))
-    with pytest.raises(ValueError, match="channels must be 1, 3 or 4. Received: 2"):
+    with pytest.raises(ValueError, match=r"channels must be 1, 3 or 4\. Received: 2"):
         save_img(tmp_path / "x.png", np.zeros((5, 5, 2)))
     with pytest.raises(ValueError, match=r"expected one image\. Received: shape \(5,\)"):
         img_to_array(np.zeros(5))
-    with pytest.raises(ValueError, match="data_format must be one of .*'channels_middle'"):
+    with pytest.raises(ValueError, match=r"data_format must be one of .*'channels_middle'"):
         img_to_array(scene(), "channels_middle")
 
 

@@ -1,0 +1,31 @@
+"""Runs the book's programs, which stand beside this file as the book prints them.
+
+`tf.keras` and `tensorflow.keras` read tinyconv there, `tf.nn` tinyconv.nn. Left out are
+the notebook's shell commands, and what neither trains nor shows a model. What TFDS no longer
+has (`Split.TRAIN.subsplit`) is written as it is written today.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import tinyconv
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def run(name, **constants):
+    """Run a program and return its variables.
+
+    Args:
+        constants: numbers of the book to replace, `n23262=64` for instance.
+    """
+    path = PROGRAMS / f"{name}.py"
+    text = path.read_text(encoding="utf-8")
+    for written, wanted in constants.items():
+        assert written.lstrip("n") in text
+        text = text.replace(written.lstrip("n"), str(wanted))
+    tinyconv.utils.clear_session()
+    tinyconv.utils.set_random_seed(0)
+    names = {"__name__": "__main__"}
+    exec(compile(text, path, "exec"), names)
+    return SimpleNamespace(**names)
