@@ -14,6 +14,8 @@ from tinyconv.backends.base import Array
 class Metric:
     """A running mean of `values(y_true, y_pred)`, weighted by the samples' weights."""
 
+    config_keys: tuple[str, ...] = ("name",)
+
     def __init__(self, name: str | None = None) -> None:
         self.name = name or registry.snake_case(type(self).__name__)
         self.reset_state()
@@ -37,6 +39,10 @@ class Metric:
         weights = np.broadcast_to(weights, values.shape)
         self._total += float((values * weights).sum())
         self._count += float(weights.sum())
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {key: getattr(self, key) for key in self.config_keys}
 
     def result(self) -> float:
         """The mean so far; 0 before the first sample."""
@@ -81,6 +87,8 @@ class CategoricalAccuracy(Metric):
 class BinaryAccuracy(Metric):
     """How often an output above `threshold` is a target of 1, and one below of 0."""
 
+    config_keys = ("name", "threshold")
+
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
         if not 0 < threshold < 1:
@@ -95,6 +103,8 @@ class BinaryAccuracy(Metric):
 
 class SparseTopKCategoricalAccuracy(Metric):
     """How often the label is among the k largest outputs."""
+
+    config_keys = ("name", "k")
 
     def __init__(self, k: int = 5, name: str | None = None) -> None:
         super().__init__(name)

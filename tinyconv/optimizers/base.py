@@ -80,6 +80,12 @@ class Optimizer:
             return
         self._learning_rate = check_range("learning_rate", rate)
 
+    @property
+    def schedule(self) -> LearningRateSchedule | None:
+        """The schedule that makes the rate, if one does."""
+        rate = self._learning_rate
+        return rate if isinstance(rate, LearningRateSchedule) else None
+
     lr = learning_rate  # TensorFlow 2.0's spelling
 
     # ---- one step -------------------------------------------------------------

@@ -43,12 +43,18 @@ class ParameterBuffer:
         self.values: Array = xp.zeros(starts[-1], dtype)
         self.gradients: Array = xp.zeros(starts[-1], dtype)
         self.paths = [variable.path for variable in variables]
-        self.gradient_views: list[Array] = []
-        for variable, start, size in zip(variables, starts, sizes, strict=False):
-            view = self.values[start : start + size].reshape(variable.shape)
+        self._places = [
+            (slice(start, start + size), variable.shape)
+            for variable, start, size in zip(variables, starts, sizes, strict=False)
+        ]
+        self.gradient_views = self.views(self.gradients)
+        for variable, view in zip(variables, self.views(self.values), strict=True):
             view[...] = variable.value
             variable.value = view
-            self.gradient_views.append(self.gradients[start : start + size].reshape(variable.shape))
+
+    def views(self, flat: Array) -> list[Array]:
+        """The parts of a flat array like `values`, one a parameter, in its shape."""
+        return [flat[place].reshape(shape) for place, shape in self._places]
 
     def holds(self, variables: Sequence[Any]) -> bool:
         """Whether these variables, and no others, still are the views made here."""
