@@ -1,5 +1,5 @@
-"""Weights to files and back, in Keras' own layouts."""
+"""Models and weights to files and back, in Keras' own formats."""
 
-from tinyconv.saving.weights_h5 import load_weights, save_weights
+from tinyconv.saving.files import load_model, load_weights, save_model, save_weights
 
-__all__ = ["load_weights", "save_weights"]
+__all__ = ["load_model", "load_weights", "save_model", "save_weights"]

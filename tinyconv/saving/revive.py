@@ -1,0 +1,82 @@
+"""A model from what a file says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinyconv import initializers
+from tinyconv.saving import from_keras
+from tinyconv.saving.errors import FileError
+from tinyconv.saving.hdf5 import h5py_module
+
+if TYPE_CHECKING:
+    from tinyconv.models.model import Model
+
+
+def model_from(
+    file: Path, entry: Any, weights: Any, custom_objects: Mapping[str, Any] | None
+) -> Model:
+    """A model, its parameters zero, that has no more of them than the file holds.
+
+    Args:
+        file: named in errors.
+        entry: what Keras wrote of the model.
+        weights: the HDF5 group in which its weights are.
+        custom_objects: classes of the user's own, by name.
+    """
+    from tinyconv.models import Model, configuration
+
+    if not isinstance(entry, Mapping) or "class_name" not in entry:
+        raise FileError(f"{file}: the configuration describes no model")
+    with initializers.blank(_values_in(weights)):
+        model = configuration.layer_from(from_keras.layer_entry(entry), custom_objects)
+    if not isinstance(model, Model):
+        raise FileError(f"{file}: the configuration is that of {model!r}, not of a model")
+    return model
+
+
+def _values_in(group: Any) -> int:
+    """How many values a group and all below it holds."""
+    sizes = [0]
+
+    def add(_: str, member: Any) -> None:
+        if isinstance(member, h5py_module().Dataset):
+            sizes.append(int(member.size or 0))
+
+    group.visititems(add)
+    return sum(sizes)
+
+
+def compile_model(
+    file: Path, model: Model, settings: Any, prepare_state: Callable[[], Callable[[], None] | None]
+) -> None:
+    """Compile the model as it was, and give its optimizer the state in the file."""
+    try:
+        model.compile(**from_keras.compile_settings(settings))
+    except Exception as error:
+        raise FileError(
+            f"{file}: {error}. With load_model(..., compile=False) the model comes uncompiled"
+        ) from error
+    restore = prepare_state()
+    if restore is not None:
+        restore()
+
+
+def records_to_json(model: Model) -> list[Any] | None:
+    """What training saw of each input, see `tinyconv.training.input_record`."""
+    records = getattr(model, "input_record", None)
+    if records is None:
+        return None
+    return [None if record is None else record.to_dict() for record in records]
+
+
+def records_from_json(model: Model, values: Any) -> None:
+    """Give it back to a model."""
+    if values is None:
+        return
+    from tinyconv.training.input_record import InputRecord
+
+    records = [None if value is None else InputRecord.from_dict(value) for value in values]
+    model.input_record = records  # type: ignore[attr-defined]
