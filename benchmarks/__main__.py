@@ -1,8 +1,10 @@
 """`python -m benchmarks step`: contenders side by side.
 
-step       a training step of the book's networks through fit, tinyconv against tf.keras
-startup    seconds from the command to the first training step, with and without a cache
-accuracy   test accuracy after the book's ten epochs of Fashion-MNIST, three seeds each
+step          a training step of the book's networks through fit, tinyconv against tf.keras
+startup       seconds from the command to the first training step, with and without a cache
+accuracy      test accuracy after the book's ten epochs of Fashion-MNIST, three seeds each
+cats_vs_dogs  an epoch over a stream of photographs, three networks, against tf.keras
+memory        peak memory of such an epoch for few and for many photographs
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.harness import write_json
 
-QUESTIONS = ("step", "startup", "accuracy")
+QUESTIONS = ("step", "startup", "accuracy", "cats_vs_dogs", "memory")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from tinyconv import (
     optimizers,
     preprocessing,
     regularizers,
+    saving,
     testing,
     utils,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "optimizers",
     "preprocessing",
     "regularizers",
+    "saving",
     "testing",
     "use_backend",
     "utils",
