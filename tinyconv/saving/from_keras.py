@@ -83,7 +83,7 @@ def _check_parts(label: str, config: dict[str, Any]) -> None:
         for key, value in config.items():
             if key.endswith(ending) and value is not None:
                 try:
-                    config[key] = get(value)  # type: ignore[operator]
+                    config[key] = get(value)
                 except Exception as error:
                     raise ValueError(f"{label}: {key}: {error}") from None
 

@@ -87,7 +87,7 @@ def _functional(model: Any) -> dict[str, Any]:
 
 def _calls(model: Any, layer: Layer) -> list[Any]:
     """The calls of a layer that belong to this model; an input has made its tensor itself."""
-    calls = [node for node in layer.nodes if node in model.nodes_inside]
+    calls = [node for node in layer.nodes if node in model.calls]
     return calls or layer.nodes[:1]
 
 
