@@ -8,6 +8,7 @@ import numpy as np
 
 _FLOATS = ("float32", "float64")
 _floatx = "float32"
+_input_scale_warnings = True
 
 
 def floatx() -> str:
@@ -40,3 +41,14 @@ def float_dtype(dtype: Any) -> str:
     if name not in _FLOATS:
         raise ValueError(f"dtype must be one of {_FLOATS}. Received: dtype={dtype!r}")
     return name
+
+
+def input_scale_warnings() -> bool:
+    """Whether models tell when inputs are on another scale than they need."""
+    return _input_scale_warnings
+
+
+def set_input_scale_warnings(value: bool) -> None:
+    """Switch `InputScaleWarning` on or off."""
+    global _input_scale_warnings
+    _input_scale_warnings = bool(value)

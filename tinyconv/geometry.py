@@ -34,8 +34,8 @@ class Window(NamedTuple):
     output: Pair
 
 
-def integer(value: Any, name: str, owner: Any) -> int:
-    """A positive integer.
+def integer(value: Any, name: str, owner: Any, minimum: int = 1) -> int:
+    """An integer of at least `minimum`, 0 or 1.
 
     Raises:
         ValueError: naming the owner, a layer say, and the argument, if it is anything else.
@@ -44,8 +44,9 @@ def integer(value: Any, name: str, owner: Any) -> int:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = -1
-    if number < 1:
-        raise ValueError(f"{owner!r}: {name} must be a positive integer. Received: {value!r}")
+    if number < minimum:
+        wanted = "a positive integer" if minimum else "an integer >= 0"
+        raise ValueError(f"{owner!r}: {name} must be {wanted}. Received: {value!r}")
     return number
 
 

@@ -146,7 +146,7 @@ TABLE = {
     "NaN to validate": (fit(validation_data=(spoilt(NAN), Y)), ValueError, NET + "x must .*nan"),
     "strings": (fit(np.array(["a"] * N)), TypeError, NET + "x must be an array of numbers.*<U1"),
     "objects": (fit(X, [object()] * N), TypeError, NET + "y must be an array of numbers.*object"),
-    "an iterator": (fit(iter(X)), TypeError, NET + "x must be an array.*iterator"),
+    "an iterator": (fit(iter(X)), ValueError, NET + "fit takes no y where x is a data set.*iter"),
     "None": (fit(None), TypeError, NET + "x must be an array.*NoneType"),
     "complex": (fit(X * 1j), TypeError, NET + "x must be an array of numbers.*complex64"),
     "a number": (fit(3.0), ValueError, NET + r"x must hold at least one sample.*\(\)"),

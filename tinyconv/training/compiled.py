@@ -12,7 +12,7 @@ from tinyconv import metrics as metrics_lib
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
-from tinyconv.layers import BatchNormalization, Rescaling
+from tinyconv.layers import BatchNormalization, InputLayer, Rescaling
 from tinyconv.layers.base import Cache, Gradients, Layer
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.training.batch import Batch
@@ -234,7 +234,7 @@ class Compiled(Layer):
 
     def _scales_inputs(self) -> bool:
         """Whether the first layer brings pixels to a small range by itself."""
-        first = self.layers[0] if self.layers else None
+        first = next((each for each in self.layers if not isinstance(each, InputLayer)), None)
         if isinstance(first, Compiled):
             return first._scales_inputs()
         return isinstance(first, (Rescaling, BatchNormalization))

@@ -1,31 +1,38 @@
-"""fit, evaluate, predict and their one-batch siblings."""
+"""fit and train_on_batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from tinyconv import random
-from tinyconv.backends import get_backend
-from tinyconv.backends.base import Array
 from tinyconv.callbacks.base import Callback, CallbackList
 from tinyconv.callbacks.history import History
 from tinyconv.callbacks.progress import progress_bar
-from tinyconv.training.arrays import ArrayData, check_count
-from tinyconv.training.arrays import Batch as Parts
-from tinyconv.training.batch import Batch
-from tinyconv.training.compiled import Compiled
+from tinyconv.geometry import integer
+from tinyconv.training.arrays import ArrayData
+from tinyconv.training.epochs import Epochs, check_steps
+from tinyconv.training.inference import Inference, in_order_of_metrics
+from tinyconv.training.input_record import InputRecord, warn_if_unscaled
+from tinyconv.training.position import Position
+from tinyconv.training.source import Source
+from tinyconv.training.streams import is_stream
+from tinyconv.training.warn import warn_user
 
 
-class Trainer(Compiled):
-    """The training half of a model."""
+class Trainer(Inference):
+    """The training half of a model.
+
+    Attributes:
+        stop_training: set it, in a callback say, and the training ends with this step.
+        history: of the last `fit`.
+        position: the step that `fit` takes next. A callback may set it in `on_train_begin`
+            to go on with an earlier training.
+    """
 
     stop_training = False
     history: History | None = None
-
-    # ---- fit ------------------------------------------------------------------
+    position: Position = Position()
 
     def fit(
         self,
@@ -41,22 +48,34 @@ class Trainer(Compiled):
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
     ) -> History:
-        """Train for `epochs` - `initial_epoch` passes over the data.
+        """Train for `epochs` - `initial_epoch` epochs.
+
+        The batches of a data set are read by a thread, ahead of the step that needs them: an
+        iterator should not share a random generator with the training.
 
         Args:
-            x: inputs (N, ...); y: targets (N, ...).
+            x: inputs (N, ...), or a list or dict of them; or a data set: a `tf.data.Dataset`,
+                a `PyDataset`, a generator or other iterable of (x, y) or (x, y, weights).
+            y: targets (N, ...) likewise, where x is arrays.
             batch_size: samples a step, 32 unless given.
             epochs: number of the epoch to stop at.
             verbose: 0 silent, 1 a progress bar, 2 a line an epoch; "auto" is 1 on a terminal.
             callbacks: called at every step and epoch.
             validation_split: fraction, taken from the end before any shuffling.
-            validation_data: (x, y) or (x, y, sample_weight), evaluated after each epoch.
-            shuffle: whether each epoch sees the samples in a new order.
+            validation_data: (x, y), (x, y, sample_weight) or a data set, evaluated after each
+                epoch.
+            shuffle: whether each epoch sees the samples (of a `PyDataset` the batches) in a
+                new order.
             class_weight: {class: factor}; sample_weight: (N,) factors of the loss.
             initial_epoch: number of the epoch to start at.
+            steps_per_epoch: steps that make an epoch, instead of a pass over the data. As in
+                Keras the next epoch goes on where the last one stopped.
+            validation_steps: batches to evaluate, from the first on; all unless given.
             validation_batch_size: `batch_size` unless given.
             validation_freq: epochs from one validation to the next.
 
@@ -65,34 +84,58 @@ class Trainer(Compiled):
 
         Raises:
             RuntimeError: before `compile`.
-            ValueError: for data that do not fit; see `ArrayData` and the loss.
+            ValueError: for data that do not fit, naming the batch where they come in batches.
             FloatingPointError: if the loss becomes NaN or infinite.
         """
-        check_count(self, epochs, "epochs", least=0)
-        check_count(self, initial_epoch, "initial_epoch", least=0)
-        check_count(self, validation_freq, "validation_freq")
-        data = self._data("fit", x, y, sample_weight, class_weight, batch_size)
-        data, validation = self._validation(data, validation_data, validation_split)
-        if validation is not None and validation_batch_size is not None:
-            check_count(self, validation_batch_size, "validation_batch_size")
-            validation.batch_size = validation_batch_size
-        if not self._scales_inputs():
-            data.warn_if_unscaled(self)
+        integer(epochs, "epochs", self, minimum=0)
+        integer(initial_epoch, "initial_epoch", self, minimum=0)
+        integer(validation_freq, "validation_freq", self)
+        data = self._source("fit", x, y, sample_weight, class_weight, batch_size, shuffle)
+        data, validation = self._validation(
+            data, validation_data, validation_split, batch_size, validation_batch_size
+        )
+        validated = [e for e in range(initial_epoch, epochs) if (e + 1) % validation_freq == 0]
+        if validation is not None:
+            check_steps(self, validation, validation_steps, "validation_steps")
+            if not validation.restarts and validation_steps is None and len(validated) > 1:
+                raise ValueError(
+                    f"{self!r}: validation_data is an iterator, which can be gone through only "
+                    f"once, and is asked for {len(validated)} times: give validation_steps, or "
+                    "something that can be iterated anew"
+                )
+        feed = Epochs(self, data, steps_per_epoch, initial_epoch, epochs)
         self._begin_training()
+        self._record_inputs(data)
         history = History()
         calls = CallbackList(callbacks, self, history, progress_bar(verbose))
-        calls.set_params({"epochs": epochs, "steps": len(data), "verbose": verbose})
+        params = {"epochs": epochs, "steps": feed.steps, "verbose": verbose}
+        calls.set_params(params)
         self.stop_training, self.history = False, history
-        with calls:
+        self.position = Position(initial_epoch)
+        with calls, contextlib.closing(feed):
             calls.on_train_begin({})
+            start = self.position
+            feed.go_to(start)
+            recording = start.epoch == initial_epoch and not isinstance(data, ArrayData)
             logs: dict[str, float] = {}
-            for epoch in range(initial_epoch, epochs):
+            for epoch in range(start.epoch, epochs):
+                if not feed.ready():
+                    warn_user(
+                        f"{self!r}: the data are used up, so training ends after {epoch} of "
+                        f"{epochs} epochs. Give something that can be iterated anew"
+                    )
+                    break
                 calls.on_epoch_begin(epoch, {})
-                order = random.generator().permutation(len(data.x)) if shuffle else None
-                logs = self._train_epoch(data.batches(order), calls)
-                if validation is not None and (epoch + 1) % validation_freq == 0:
-                    results = self._evaluate(validation, calls)
+                feed.begin()
+                self.position.random_state = feed.random_state
+                records = (self.input_record or []) if recording else []
+                logs = self._train_epoch(feed, records, calls)
+                recording, params["steps"] = False, feed.steps
+                if validation is not None and epoch in validated:
+                    results = self._evaluate(validation, validation_steps, calls)
                     logs.update({f"val_{name}": value for name, value in results.items()})
+                goes_on = feed.random_state if feed.under_way else None
+                self.position = Position(epoch + 1, 0, goes_on)
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -100,112 +143,66 @@ class Trainer(Compiled):
         return history
 
     def _validation(
-        self, data: ArrayData, given: Any, fraction: float
-    ) -> tuple[ArrayData, ArrayData | None]:
+        self,
+        data: Source,
+        given: Any,
+        fraction: float,
+        batch_size: int | None,
+        own_batch_size: int | None,
+    ) -> tuple[Source, Source | None]:
         """Training and validation data."""
+        if own_batch_size is not None:
+            integer(own_batch_size, "validation_batch_size", self)
+        size = own_batch_size or batch_size
         if given is not None:
+            if is_stream(given):
+                if own_batch_size is not None:
+                    raise ValueError(
+                        f"{self!r}: fit takes no validation_batch_size where validation_data is "
+                        f"a data set, which makes its own batches. Received: {own_batch_size}"
+                    )
+                return data, self._source("validation", given)
             if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
                 raise ValueError(
-                    f"{self!r}: validation_data must be (x, y) or (x, y, sample_weight). "
-                    f"Received: {type(given).__name__}"
+                    f"{self!r}: validation_data must be (x, y), (x, y, sample_weight) or a data "
+                    f"set. Received: {type(given).__name__}"
                 )
-            x, y, weight = (*given, None)[:3]
-            return data, self._data("fit", x, y, weight, batch_size=data.batch_size)
-        return data.split(self, fraction) if fraction else (data, None)
+            return data, self._source("validation", *given, batch_size=size)
+        if not fraction:
+            return data, None
+        if not isinstance(data, ArrayData):
+            raise ValueError(
+                f"{self!r}: fit takes no validation_split where x is a data set: split it "
+                f"yourself and give validation_data. Received: {fraction}"
+            )
+        training, validation = data.split(fraction)
+        validation.batch_size = size or validation.batch_size
+        return training, validation
 
-    def _train_epoch(self, batches: Iterator[Parts], calls: CallbackList) -> dict[str, float]:
-        self.reset_metrics()
-        logs: dict[str, float] = {}
-        for step, (x, y, weight) in enumerate(batches):
+    def _record_inputs(self, data: Source) -> None:
+        """Remember what is trained on; a word about pixels that were never scaled."""
+        self.input_record, self.told_of_input_scale = data.input_records(), False
+        if not self._scales_inputs():
+            warn_if_unscaled(self, self.input_record, data.ranks)
+
+    def _train_epoch(
+        self, feed: Epochs, records: list[InputRecord], calls: CallbackList
+    ) -> dict[str, float]:
+        step = self.position.step
+        logs: dict[str, float] = self.metric_set.results() if step else {}
+        if not step:
+            self.reset_metrics()
+        for batch in feed.batches(step):
             calls.on_train_batch_begin(step, {})
-            logs = self._train_batch(Batch([x], [y], [weight]))
+            for record, x in zip(records, batch.x, strict=False):
+                record.add(x)
+            logs = self._train_batch(batch)
+            self.position.step = step + 1
             calls.on_train_batch_end(step, logs)
+            step += 1
             if self.stop_training:
                 break
         return logs
-
-    def _data(
-        self,
-        method: str,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-        batch_size: int | None = None,
-    ) -> ArrayData:
-        self._require_compiled(method)
-        if y is None:
-            raise ValueError(f"{self!r}: {method} needs targets y")
-        data = ArrayData(self, x, y, sample_weight, class_weight, batch_size, self.input_dtypes[0])
-        self._accept(method, Batch([data.x], [data.y], [data.weights]))
-        return data
-
-    # ---- evaluate and predict -------------------------------------------------
-
-    def evaluate(
-        self,
-        x: Any,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        sample_weight: Any = None,
-        callbacks: Sequence[Callback] | Callback | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Loss and metrics over the data: [loss, metric, ...], or a dict with `return_dict`.
-
-        Arguments and errors as in `fit`.
-        """
-        data = self._data("evaluate", x, y, sample_weight, batch_size=batch_size)
-        calls = CallbackList(callbacks, self, progress_bar(verbose))
-        calls.set_params({"steps": len(data), "verbose": verbose})
-        with calls:
-            results = self._evaluate(data, calls)
-        return results if return_dict else _in_order(results)
-
-    def _evaluate(self, data: ArrayData, calls: CallbackList) -> dict[str, float]:
-        self.reset_metrics()
-        calls.on_test_begin({})
-        logs: dict[str, float] = {}
-        for step, (x, y, weight) in enumerate(data.batches()):
-            calls.on_test_batch_begin(step, {})
-            logs = self._test_batch(Batch([x], [y], [weight]))
-            calls.on_test_batch_end(step, logs)
-        calls.on_test_end(logs)
-        return logs
-
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        callbacks: Sequence[Callback] | Callback | None = None,
-    ) -> Array:
-        """The outputs (N, ...) for inputs (N, ...), computed in batches.
-
-        Raises:
-            ValueError: for inputs that do not fit the model, or hold NaN or infinity.
-        """
-        data = ArrayData(self, x, batch_size=batch_size, dtype=self.input_dtypes[0])
-        calls = CallbackList(callbacks, self, progress_bar(verbose))
-        calls.set_params({"steps": len(data), "verbose": verbose})
-        outputs: Array | None = None
-        with calls:
-            calls.on_predict_begin({})
-            done = 0
-            for step, (batch, _, _) in enumerate(data.batches()):
-                calls.on_predict_batch_begin(step, {})
-                y = get_backend().to_numpy(self.infer(batch))
-                if outputs is None:
-                    outputs = np.empty((len(data.x), *y.shape[1:]), y.dtype)
-                outputs[done : done + len(y)] = y
-                done += len(y)
-                calls.on_predict_batch_end(step, {"outputs": y})
-            calls.on_predict_end({})
-        assert outputs is not None  # ArrayData holds at least one sample
-        return outputs
-
-    # ---- one batch ------------------------------------------------------------
 
     def train_on_batch(
         self,
@@ -215,28 +212,11 @@ class Trainer(Compiled):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on one batch; as in Keras the metrics run on until `reset_metrics()`."""
-        data = self._data("train_on_batch", x, y, sample_weight, class_weight)
-        x, y, weight = data.whole()
+        """One step on one batch; as in Keras the metrics run on until `reset_metrics()`.
+
+        It leaves `input_record` alone: that is what `fit` saw.
+        """
+        batch = self._whole("train_on_batch", x, y, sample_weight, class_weight)
         self._begin_training()
-        logs = self._train_batch(Batch([x], [y], [weight]))
-        return logs if return_dict else _in_order(logs)
-
-    def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
-    ) -> Any:
-        """Loss and metrics of one batch, in inference mode."""
-        x, y, weight = self._data("test_on_batch", x, y, sample_weight).whole()
-        logs = self._test_batch(Batch([x], [y], [weight]))
-        return logs if return_dict else _in_order(logs)
-
-    def predict_on_batch(self, x: Any) -> Array:
-        """The outputs of one batch."""
-        data = ArrayData(self, x, dtype=self.input_dtypes[0])
-        return get_backend().to_numpy(self.infer(data.whole()[0]))
-
-
-def _in_order(logs: dict[str, float]) -> Any:
-    """[loss, metric, ...], or the loss alone where there is no metric."""
-    values = list(logs.values())
-    return values if len(values) > 1 else values[0]
+        logs = self._train_batch(batch)
+        return logs if return_dict else in_order_of_metrics(logs)
