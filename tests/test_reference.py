@@ -156,3 +156,10 @@ def test_optimizers_on_paper():
     # m = 3/2 + 2/2 = 2.5, v = 4/2 + 4/2 = 4, step 2 * 2.5 / (2 + 3) = 1; AMSGrad: / (7 + 3).
     assert reference.adam(1.0, 2.0, 3.0, 4.0, None, 2.0, 0.5, 0.5, 3.0) == (0.0, 2.5, 4.0, None)
     assert reference.adam(1.0, 2.0, 3.0, 4.0, 49.0, 2.0, 0.5, 0.5, 3.0) == (0.5, 2.5, 4.0, 49.0)
+
+
+def test_merges_on_paper():
+    row, column = np.array([[1.0, 2.0, 3.0]]), np.array([[10.0], [20.0]])
+    assert reference.add([row, column, row]).tolist() == [[12, 14, 16], [22, 24, 26]]
+    assert reference.concatenate([row, 2 * row], 0).tolist() == [[1, 2, 3], [2, 4, 6]]
+    assert reference.concatenate([column, 2 * column], -1).tolist() == [[10, 20], [20, 40]]

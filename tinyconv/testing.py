@@ -40,7 +40,7 @@ class Row(NamedTuple):
     """The check of one array: the input, or one parameter.
 
     Attributes:
-        name: "x", or the parameter's key.
+        name: "x" ("x[0]", "x[1]", ... of several inputs), or the parameter's key.
         analytic, numeric: the two directional derivatives.
         error: their difference over the larger of them.
         passed: whether the error is within the tolerance.
@@ -83,7 +83,7 @@ def gradcheck(
 
     Args:
         layer: with dtype float64, for float32 rounds too coarsely to tell.
-        x: an input (N, ...).
+        x: an input (N, ...), or a list of them where the layer takes several.
         training: mode of the forward pass.
         tolerance: largest relative error that passes.
         seed: of the cotangent and the directions.
@@ -96,16 +96,18 @@ def gradcheck(
     for part in _parts(layer):
         if part.dtype != "float64":
             raise ValueError(f"{part!r}: a gradient check needs dtype='float64'")
-    layer.ensure_built((None, *np.shape(x)[1:]))
+    listed = isinstance(x, (list, tuple)) and all(hasattr(each, "shape") for each in x)
+    points = [np.array(each, "float64") for each in (x if listed else [x])]
+    shapes: list[Any] = [(None, *point.shape[1:]) for point in points]
+    layer.ensure_built(shapes if listed else shapes[0])
     generator = np.random.default_rng(seed)
-    point = np.array(x, "float64")
     state = random.generator().bit_generator.state
     try:
         for _ in range(_ATTEMPTS):
-            rows = _check_layer(layer, point, training, tolerance, generator)
+            rows = _check_layer(layer, points, listed, training, tolerance, generator)
             if rows is not None:
                 return GradientReport(repr(layer), tolerance, rows)
-            point = point + _NUDGE * generator.standard_normal(point.shape)
+            points = [x + _NUDGE * generator.standard_normal(x.shape) for x in points]
     finally:
         random.generator().bit_generator.state = state
     raise ValueError(f"{layer!r}: found no point without a kink nearby")
@@ -146,40 +148,66 @@ def assert_gradients(layer: Layer, x: Any, **options: Any) -> None:
 
 
 def _check_layer(
-    layer: Layer, x: Array, training: bool, tolerance: float, generator: np.random.Generator
+    layer: Layer,
+    points: list[Array],
+    listed: bool,
+    training: bool,
+    tolerance: float,
+    generator: np.random.Generator,
 ) -> tuple[Row, ...] | None:
-    """A row for x and for every parameter; None if a kink is near."""
+    """A row for every input and every parameter; None if a kink is near."""
     state = random.generator().bit_generator.state
 
-    def run(at: Array, shifts: dict[str, Array]) -> tuple[Layer, Array, Any]:
+    def run(at: list[Array], shifts: dict[str, Array]) -> tuple[Layer, Any, Any]:
         # A copy each time, with the same random numbers: the same dropout mask, and
         # batch normalisation's moving statistics stay as they were.
-        twin = copy.deepcopy(layer)
+        twin = _twin(layer)
         for key, variable in parameters(twin).items():
             variable.value = variable.value + shifts.get(key, 0.0)
         random.generator().bit_generator.state = state
-        y, cache = twin.forward(at, training)
+        y, cache = twin.forward(at if listed else at[0], training)
         return twin, y, cache
 
-    twin, y, cache = run(x, {})
-    cotangent = generator.standard_normal(y.shape)
-    dx, grads = twin.backward(cotangent, cache)
-    again_dx, again = twin.backward(cotangent, cache)
-    _check_shapes(layer, x, dx, grads)
-    same = np.array_equal(dx, again_dx) and all(np.array_equal(grads[k], again[k]) for k in grads)
-    if not same:
+    twin, y, cache = run(points, {})
+    outputs = _as_list(y)
+    cotangents = [generator.standard_normal(each.shape) for each in outputs]
+    cotangent = cotangents if isinstance(y, list) else cotangents[0]
+    slopes, grads = twin.backward(cotangent, cache)
+    slopes_again, again = twin.backward(cotangent, cache)
+    dxs = _as_list(slopes)
+    if len(dxs) != len(points):
+        raise AssertionError(
+            f"{layer!r}: expected {len(points)} dx, one an input. Received: {len(dxs)}"
+        )
+    # None is the slope by an input that no output depends on.
+    dxs = [np.zeros(x.shape) if dx is None else dx for x, dx in zip(points, dxs, strict=True)]
+    _check_shapes(layer, points, dxs, grads)
+    pairs = [*zip(_as_list(slopes), _as_list(slopes_again), strict=True)]
+    pairs += [(grads[key], again[key]) for key in grads]
+    if not all(np.array_equal(one, other) for one, other in pairs):
         raise AssertionError(f"{layer!r}: a second backward with the same cache gave other values")
+
+    def total(at: list[Array], shifts: dict[str, Array]) -> float:
+        ys = _as_list(run(at, shifts)[1])
+        return sum(float((u * y).sum()) for u, y in zip(cotangents, ys, strict=True))
+
     # The second term: where y is exactly 0, backward still rounds its sums over u.
-    scale = float(np.abs(cotangent * y).sum() + 1e-3 * np.abs(cotangent).sum())
+    scale = sum(
+        float(np.abs(u * y).sum() + 1e-3 * np.abs(u).sum())
+        for u, y in zip(cotangents, outputs, strict=True)
+    )
+    rows = []
+    for index, (x, dx) in enumerate(zip(points, dxs, strict=True)):
 
-    def by_input(at: Array) -> float:
-        return float((cotangent * run(at, {})[1]).sum())
+        def by_input(at: Array, index: int = index) -> float:
+            return total([*points[:index], at, *points[index + 1 :]], {})
 
-    rows = [_row("x", by_input, x, dx, tolerance, scale, generator)]
+        name = f"x[{index}]" if listed else "x"
+        rows.append(_row(name, by_input, x, dx, tolerance, scale, generator))
     for key, grad in grads.items():
 
         def by_parameter(shift: Array, key: str = key) -> float:
-            return float((cotangent * run(x, {key: shift})[1]).sum())
+            return total(points, {key: shift})
 
         zero = np.zeros(grad.shape)
         rows.append(_row(key, by_parameter, zero, grad, tolerance, scale, generator))
@@ -187,7 +215,20 @@ def _check_layer(
     return checked if len(checked) == len(rows) else None
 
 
-def _check_shapes(layer: Layer, x: Array, dx: Array, grads: dict[str, Array]) -> None:
+def _as_list(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
+
+
+def _twin(layer: Layer) -> Layer:
+    """A copy with parameters of its own; the drawing of the graph is not copied with it."""
+    nodes = [node for part in _parts(layer, models=True) for node in part.nodes]
+    twin: Layer = copy.deepcopy(layer, {id(node): node for node in nodes})
+    return twin
+
+
+def _check_shapes(
+    layer: Layer, points: list[Array], dxs: list[Array], grads: dict[str, Array]
+) -> None:
     """Raise AssertionError unless every gradient has the shape of what it belongs to."""
     expected = {key: variable.shape for key, variable in parameters(layer).items()}
     received = {key: np.shape(grad) for key, grad in grads.items()}
@@ -196,8 +237,9 @@ def _check_shapes(layer: Layer, x: Array, dx: Array, grads: dict[str, Array]) ->
             f"{layer!r}: backward must return one gradient for each parameter, of its shape: "
             f"expected {expected}. Received: {received}"
         )
-    if np.shape(dx) != x.shape:
-        raise AssertionError(f"{layer!r}: expected dx of shape {x.shape}. Received: {dx.shape}")
+    for x, dx in zip(points, dxs, strict=True):
+        if np.shape(dx) != x.shape:
+            raise AssertionError(f"{layer!r}: expected dx of shape {x.shape}. Received: {dx.shape}")
 
 
 def parameters(layer: Layer) -> dict[str, Any]:
@@ -206,12 +248,12 @@ def parameters(layer: Layer) -> dict[str, Any]:
     return {(w.path if own else w.name): w for w in layer.weights if w.name in w.layer.params}
 
 
-def _parts(layer: Layer) -> list[Layer]:
-    """The layers that a model is made of, at any depth; a layer itself."""
+def _parts(layer: Layer, models: bool = False) -> list[Layer]:
+    """The layers that a model is made of, at any depth, with or without the models among them."""
     inner = getattr(layer, "layers", None)
     if not isinstance(inner, list):
         return [layer]
-    return [part for each in inner for part in _parts(each)]
+    return [*([layer] if models else []), *(part for x in inner for part in _parts(x, models))]
 
 
 def _row(

@@ -20,23 +20,33 @@ ACTIVATIONS = (
 
 
 class Case(NamedTuple):
-    """A layer to be, and an input for it."""
+    """A layer to be, and the shape of an input for it, or a list of shapes."""
 
     make: Callable[..., Layer]
     arguments: dict[str, Any]
-    shape: tuple[int, ...]
+    shape: Any
     training: bool = True
 
     def layer(self, dtype: str = "float64", seed: int = 0, **changes: Any) -> Layer:
         """Built, with no weight left at 0 or 1, where a wrong gradient could hide."""
         random.set_seed(seed)
         layer = self.make(**{**self.arguments, "dtype": dtype, **changes})
-        layer.ensure_built((None, *self.shape[1:]))
+        layer.ensure_built(every(lambda shape: (None, *shape[1:]), self.shape))
         randomize(layer, seed)
         return layer
 
-    def x(self, dtype: str = "float64", seed: int = 0) -> np.ndarray:
-        return np.random.default_rng(seed).standard_normal(self.shape).astype(dtype)
+    def x(self, dtype: str = "float64", seed: int = 0) -> Any:
+        generator = np.random.default_rng(seed)
+        return every(lambda shape: generator.standard_normal(shape).astype(dtype), self.shape)
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape[0] if isinstance(self.shape, list) else self.shape)
+
+
+def every(function: Callable[[Any], Any], values: Any) -> Any:
+    """function of the only input, or of each in the list of inputs."""
+    return [function(value) for value in values] if isinstance(values, list) else function(values)
 
 
 def randomize(layer: Layer, seed: int) -> None:
@@ -125,6 +135,30 @@ def input_layer(draw: st.DrawFn) -> Case:
     return Case(layers.InputLayer, {"shape": shape[1:]}, shape, draw(st.booleans()))
 
 
+@st.composite
+def add(draw: st.DrawFn) -> Case:
+    """Some inputs have length 1 where others do not."""
+    whole = draw(SHAPES)
+    flags = st.lists(st.booleans(), min_size=len(whole) - 1, max_size=len(whole) - 1)
+    shapes = [
+        (whole[0], *(n if keep else 1 for n, keep in zip(whole[1:], draw(flags), strict=True)))
+        for _ in range(draw(st.integers(0, 3)))
+    ]
+    place = draw(st.integers(0, len(shapes)))
+    shapes.insert(place, whole)
+    return Case(layers.Add, {}, shapes, draw(st.booleans()))
+
+
+@st.composite
+def concatenate(draw: st.DrawFn) -> Case:
+    shape = draw(SHAPES)
+    axis = draw(st.integers(1, len(shape) - 1))
+    lengths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    shapes = [(*shape[:axis], n, *shape[axis + 1 :]) for n in lengths]
+    arguments = {"axis": draw(st.sampled_from([axis, axis - len(shape)]))}
+    return Case(layers.Concatenate, arguments, shapes, draw(st.booleans()))
+
+
 def nested_network(
     activation: Any, padding: str, frozen: bool, dtype: str, **base: Any
 ) -> Sequential:
@@ -158,12 +192,14 @@ CASES: dict[Callable[..., Layer], st.SearchStrategy[Case]] = {
     layers.Activation: cases(
         layers.Activation, SHAPES, activation=st.sampled_from([*ACTIVATIONS, None])
     ),
+    layers.Add: add(),
     layers.AveragePooling2D: pooling(layers.AveragePooling2D),
     layers.BatchNormalization: cases(
         layers.BatchNormalization, SHAPES,
         center=st.booleans(), scale=st.booleans(), trainable=st.booleans(),
         momentum=st.sampled_from([0.0, 0.5, 0.99]), epsilon=st.sampled_from([1e-3, 0.1]),
     ),
+    layers.Concatenate: concatenate(),
     layers.Conv2D: conv2d(),
     layers.Dense: cases(layers.Dense, SHAPES, units=st.integers(1, 4), **AFFINE),
     layers.Dropout: cases(

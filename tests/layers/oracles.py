@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 
 from tests import reference
-from tests.layers.cases import Case, nested_network
+from tests.layers.cases import Case, every, nested_network
 from tinyconv import Sequential, activations, geometry, layers
 from tinyconv.layers import Layer
 
 Weights = dict[str, np.ndarray]
 
 
-def expected(case: Case, layer: Layer, x: np.ndarray) -> np.ndarray:
+def expected(case: Case, layer: Layer, x: Any) -> np.ndarray:
     """The output of the case's layer for x."""
     if isinstance(layer, Sequential):
         return through(layer, x, case.training)
     return of(layer, x, case.training, **case.arguments)
 
 
-def of(layer: Layer, x: np.ndarray, training: bool, **arguments: Any) -> np.ndarray:
+def of(layer: Layer, x: Any, training: bool, **arguments: Any) -> np.ndarray:
     weights = {weight.name: np.float64(weight.value) for weight in layer.weights}
     oracle = ORACLES[type(layer)]
-    return oracle(np.float64(x), weights, training=training, **arguments)
+    return oracle(every(np.float64, x), weights, training=training, **arguments)
 
 
 def through(model: Sequential, x: np.ndarray, training: bool) -> np.ndarray:
@@ -122,8 +122,10 @@ def pad(x, _: Weights, padding, **__: Any) -> np.ndarray:
 
 ORACLES: dict[Callable[..., Layer], Callable[..., np.ndarray]] = {
     layers.Activation: lambda x, _, activation, **__: activate(x, activation),
+    layers.Add: lambda x, _, **__: reference.add(x),
     layers.AveragePooling2D: average_pool,
     layers.BatchNormalization: batch_norm,
+    layers.Concatenate: lambda x, _, axis=-1, **__: reference.concatenate(x, axis),
     layers.Conv2D: conv2d,
     layers.Dense: dense,
     layers.Dropout: lambda x, *_, **__: x,  # of inference; for training see test_dropout.py

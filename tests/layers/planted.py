@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.layers.cases import Case
-from tinyconv import Sequential, layers
+from tinyconv import Input, Model, Sequential, layers
 from tinyconv.backends import get_backend
 from tinyconv.layers import Cache, Layer
 
@@ -108,6 +108,38 @@ def padding_counted(dx: np.ndarray, dy: np.ndarray, cache: Cache) -> np.ndarray:
     return padded[:, 1:-1, 1:-1]
 
 
+def not_summed(layer: Layer, dy: Any, cache: Cache, dx: Any, grads: Gradients) -> Any:
+    """dy for an input that was repeated: its first part alone."""
+    narrow = [
+        dy[tuple(slice(0, n) for n in shape)] if shape != dy.shape else dy for shape in cache.shapes
+    ]
+    return narrow, grads
+
+
+def first_branch_alone(layer: Layer, dy: Any, cache: Cache, dx: Any, grads: Gradients) -> Any:
+    """The gradient of one branch dropped."""
+    return [dx[0], *(0 * each for each in dx[1:])], grads
+
+
+def exchanged(layer: Layer, dy: Any, cache: Cache, dx: Any, grads: Gradients) -> Any:
+    """The parts in the wrong order."""
+    return dx[::-1], grads
+
+
+def one_call_alone(layer: Layer, dy: Any, cache: Cache, dx: Any, grads: Gradients) -> Any:
+    """The gradient of the last call of a shared layer for that of all of them."""
+    last = cache.tape.caches[1]
+    own = last.owner.backward(dy, last)[1]
+    return dx, {f"shared/{key}": gradient for key, gradient in own.items()}
+
+
+def twice_through_one(dtype: str) -> Model:
+    """y = shared(x_1) + shared(x_2)."""
+    inputs = [Input((3,), dtype=dtype), Input((3,), dtype=dtype)]
+    shared = layers.Dense(3, "tanh", name="shared", dtype=dtype)
+    return Model(inputs, layers.Add(dtype=dtype)([shared(x) for x in inputs]))
+
+
 def chain(dtype: str) -> Sequential:
     first = layers.Dense(3, "tanh", name="first", dtype=dtype)
     return Sequential([first, layers.Dense(3, name="last", dtype=dtype)])
@@ -148,6 +180,10 @@ RESHAPE = Case(layers.Reshape, {"target_shape": (9,)}, (2, 3, 3))
 PADDING = pooling(layers.ZeroPadding2D, padding=((1, 0), (0, 1)))
 INPUT = Case(layers.InputLayer, {"shape": (4,)}, (3, 4))
 CHAIN = Case(chain, {}, (4, 3))
+ADD = Case(layers.Add, {}, [(4, 3), (4, 3)])
+REPEATED = Case(layers.Add, {}, [(4, 3), (4, 1)])
+CONCATENATE = Case(layers.Concatenate, {"axis": 1}, [(4, 2, 3), (4, 2, 3)])
+SHARED = Case(twice_through_one, {}, [(4, 3), (4, 3)])
 
 MISTAKES = [
     wrong_dx("wrong sign", DENSE, lambda dx, *_: -dx),
@@ -193,5 +229,9 @@ MISTAKES = [
     wrong_dx("transposed", RESHAPE, transposed),
     wrong_dx("border of the other side", PADDING, lambda dx, dy, _: dy[:, :-1, 1:]),
     wrong_dx("wrong sign", INPUT, lambda dx, *_: -dx),
+    Planted("a branch dropped", ADD, first_branch_alone, {"x[1]"}),
+    Planted("not summed where repeated", REPEATED, not_summed, {"x[1]"}),
+    Planted("parts exchanged", CONCATENATE, exchanged, {"x[0]", "x[1]"}),
+    Planted("shared gradients not added", SHARED, one_call_alone, {"shared/kernel", "shared/bias"}),
     Planted("layers swapped", CHAIN, swapped, {"first/kernel", "last/kernel"}),
 ]

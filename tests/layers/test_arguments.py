@@ -9,6 +9,7 @@ from tests.layers.cases import exported_layers, name_of
 from tinyconv import layers
 from tinyconv.layers import Layer
 
+MERGES = [layers.Add, layers.Concatenate]
 REQUIRED = {
     layers.Activation: {"activation": "relu"},
     layers.Conv2D: {"filters": 2, "kernel_size": 3},
@@ -30,8 +31,11 @@ def build(make: type[Layer], **arguments) -> Layer:
 
 @EVERY
 def test_unknown_arguments(make: type[Layer]):
-    with pytest.raises(TypeError, match=f"{make.__name__}: unsupported argument 'autocast'"):
-        build(make, autocast=True)
+    with pytest.raises(TypeError, match=f"{make.__name__} 'mine': unsupported argument 'colour'"):
+        build(make, colour="red")
+    with pytest.raises(TypeError, match=f"{make.__name__} 'mine': .*'autocast' .* as True or None"):
+        build(make, autocast=False)
+    build(make, autocast=True)  # changes nothing
 
 
 @EVERY
@@ -44,7 +48,7 @@ def test_dtypes(make: type[Layer], dtype):
 @EVERY
 def test_an_input_needs_a_batch(make: type[Layer]):
     with pytest.raises(ValueError, match=f"{make.__name__} 'mine': expected input"):
-        build(make)(1.0)
+        build(make)([1.0, 1.0] if make in MERGES else 1.0)
 
 
 @EVERY
@@ -52,7 +56,7 @@ def test_an_input_needs_a_batch(make: type[Layer]):
 def test_empty_inputs(make: type[Layer], shape: tuple[int, ...]):
     layer = build(make)
     with pytest.raises(ValueError, match=r"the input holds no values. Received: shape \(.*0"):
-        layer(np.zeros(shape))
+        layer([np.zeros(shape)] * 2 if make in MERGES else np.zeros(shape))
     assert not layer.weights, "nothing is built from an input that is refused"
 
 
@@ -111,6 +115,10 @@ def test_the_number_of_channels_must_be_known(make: type[Layer]):
         (layers.InputLayer, {"shape": (0,)}, r"positive integers or None.* Received: \(0,\)"),
         (layers.InputLayer, {"shape": 3}, "Received: 3"),
         (layers.InputLayer, {"batch_size": 32}, "batch_size must be None. Received: 32"),
+        (layers.Concatenate, {"axis": 0}, "an integer other than 0, the batch. Received: 0"),
+        (layers.Concatenate, {"axis": 1.0}, "axis must be an integer .* Received: 1.0"),
+        (layers.Concatenate, {"axis": True}, "axis must be an integer .* Received: True"),
+        (layers.Concatenate, {"axis": None}, "axis must be an integer .* Received: None"),
         (layers.Dense, {"input_shape": (2.5,)}, "input_shape must be a tuple"),
     ],
 )
@@ -142,6 +150,63 @@ def test_inputs_that_do_not_fit(layer: Layer, shape, message: str):
     with pytest.raises(ValueError, match=message) as error:
         layer(np.zeros(shape))
     assert repr(layer) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes", "message"),
+    [
+        (layers.Add(), [(2, 3), (2, 4)], r"inputs of one shape .*shapes \[\(.*, 3\), \(.*, 4\)\]"),
+        (layers.Add(), [(2, 3), (3, 3)], "inputs of one shape"),
+        (layers.Add(), [(2, 3), (2, 3, 1)], "inputs of one shape"),
+        (layers.Add(), [(2, 3), (2, 1), (2, 2)], "inputs of one shape"),
+        (layers.Concatenate(), [(2, 4, 3), (2, 5, 3)], "differ along the joined axis alone"),
+        (layers.Concatenate(), [(2, 3), (3, 3)], "differ along the joined axis alone"),
+        (layers.Concatenate(), [(2, 3), (2, 3, 1)], "differ along the joined axis alone"),
+        (layers.Concatenate(1), [(2, 3, 4), (2, 3, 5)], "differ along the joined axis alone"),
+        (layers.Concatenate(2), [(2, 3), (2, 3)], "axis must be one of the 2 axes .*axis=2"),
+        (layers.Concatenate(-2), [(2, 3), (2, 3)], "not the batch. Received: axis=-2"),
+        (layers.Concatenate(-3), [(2, 3), (2, 3)], "not the batch. Received: axis=-3"),
+    ],
+)
+def test_merges_that_do_not_fit(layer: Layer, shapes, message: str):
+    for call in (layer, layer.forward, layer.infer):
+        with pytest.raises(ValueError, match=message) as error:
+            call([np.zeros(shape) for shape in shapes])
+        assert repr(layer) in str(error.value)
+    inputs = [layers.Input(shape[1:]) for shape in shapes]
+    if len({shape[0] for shape in shapes}) == 1:  # the batch is not known before there is one
+        with pytest.raises(ValueError, match=message):
+            layer(inputs)
+    assert not layer.built
+    assert not layer.nodes
+
+
+@pytest.mark.parametrize("make", MERGES)
+@pytest.mark.parametrize("x", [np.ones((2, 3)), 1.0, layers.Input((3,)), None])
+def test_a_merge_takes_a_list(make: type[Layer], x):
+    layer = build(make)
+    with pytest.raises(ValueError, match=f"{make.__name__} 'mine': expected a list of inputs"):
+        layer(x)
+    assert not layer.nodes
+
+
+@pytest.mark.parametrize("make", MERGES)
+def test_a_merge_of_nothing_and_of_one(make: type[Layer]):
+    layer = build(make)
+    for nothing in ([], ()):
+        with pytest.raises(ValueError, match=r"'mine': expected a list of inputs. Received: \[\]"):
+            layer(nothing)
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(layer([x]), x)
+    assert layer([layers.Input((3,))]).shape == (None, 3)
+
+
+@pytest.mark.parametrize("make", MERGES)
+def test_a_merge_may_change_its_shapes(make: type[Layer]):
+    """It has no weights that one shape would be chosen for."""
+    layer = build(make)
+    for channels in (3, 5):
+        assert layer([np.ones((2, channels))] * 2).shape[0] == 2
 
 
 def test_a_layer_must_define_its_passes():

@@ -28,10 +28,14 @@ ARGUMENTS: dict[Callable[..., Layer], dict[str, Any]] = {
     layers.Reshape: {"target_shape": (-1, 2)},
     nested_network: {"activation": "relu", "padding": "same", "frozen": False},
 }
-SIMPLE = {make: Case(make, ARGUMENTS.get(make, {}), IMAGES) for make in CASES}
+MERGES = (layers.Add, layers.Concatenate)
+SIMPLE = {
+    make: Case(make, ARGUMENTS.get(make, {}), [IMAGES] * 3 if make in MERGES else IMAGES)
+    for make in CASES
+}
 
 
-def step(layer: Layer, x: np.ndarray, training: bool, seed: int) -> tuple[Any, ...]:
+def step(layer: Layer, x: Any, training: bool, seed: int) -> tuple[Any, ...]:
     """One forward and one backward pass, with nothing in between."""
     random.set_seed(seed)
     y, cache = layer.forward(x, training)
@@ -39,8 +43,11 @@ def step(layer: Layer, x: np.ndarray, training: bool, seed: int) -> tuple[Any, .
 
 
 def assert_same(result: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
-    for array, wanted in zip(result[:-1], expected[:-1], strict=True):
-        np.testing.assert_array_equal(array, wanted)
+    for arrays, wanted in zip(result[:-1], expected[:-1], strict=True):
+        assert isinstance(arrays, list) == isinstance(wanted, list)
+        pairs = zip(arrays, wanted, strict=True) if isinstance(arrays, list) else [(arrays, wanted)]
+        for array, right in pairs:
+            np.testing.assert_array_equal(array, right)
     assert result[-1].keys() == expected[-1].keys()
     for key, grad in expected[-1].items():
         np.testing.assert_array_equal(result[-1][key], grad)

@@ -1,6 +1,9 @@
 """What a forward pass returns, for every layer: values, shapes, dtypes, whatever the layout."""
 
 from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.comparison import assert_close
-from tests.layers.cases import CASES, Case, exported_layers, name_of, nested_network
+from tests.layers.cases import CASES, Case, every, exported_layers, name_of, nested_network
 from tests.layers.oracles import ORACLES, expected
 from tests.strategies import LAYOUTS, lay_out
 from tinyconv import layers, random
@@ -22,6 +25,10 @@ SEEDS = st.integers(0, 2**16)
 def rounding(make: Callable[..., Layer]) -> float:
     """A variance near 0 multiplies the rounding of x - mean by up to 1 / sqrt(epsilon)."""
     return 300 if make in (layers.BatchNormalization, nested_network) else 10
+
+
+def as_list(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
 
 
 def has_dropout(case: Case) -> bool:
@@ -54,12 +61,19 @@ def test_shapes(make: Callable[..., Layer], data: st.DataObject, dtype: str):
     layer = case.layer(dtype)
     y, cache = layer.forward(case.x(dtype), case.training)
     assert layer.compute_output_shape(case.shape) == y.shape
-    assert layer.compute_output_shape((None, *case.shape[1:])) == (None, *y.shape[1:])
+    anyhow = every(lambda shape: (None, *shape[1:]), case.shape)
+    assert layer.compute_output_shape(anyhow) == (None, *y.shape[1:])
     dx, grads = layer.backward(np.ones_like(y), cache)
-    assert dx.shape == case.shape
-    assert {array.dtype for array in (y, dx, *grads.values())} == {np.dtype(dtype)}
-    unknown = [data.draw(st.sampled_from([n, None])) for n in case.shape[1:-1]]
-    partly = layer.compute_output_shape((None, *unknown, case.shape[-1]))
+    assert every(np.shape, dx) == case.shape
+    dxs = dx if isinstance(dx, list) else [dx]
+    assert {array.dtype for array in (y, *dxs, *grads.values())} == {np.dtype(dtype)}
+    hidden = [True, *(data.draw(st.booleans()) for _ in range(case.rank - 2)), False]
+    partly = layer.compute_output_shape(
+        every(
+            lambda shape: tuple(None if hide else n for n, hide in zip(shape, hidden, strict=True)),
+            case.shape,
+        )
+    )
     assert len(partly) == y.ndim
     assert all(size in (None, n) for size, n in zip(partly, y.shape, strict=True))
 
@@ -81,6 +95,12 @@ def test_shapes(make: Callable[..., Layer], data: st.DataObject, dtype: str):
         (layers.Reshape((3, 2)), (None, None, 2), (None, 3, 2)),
         (layers.Dense(5), (None, None, 2), (None, None, 5)),
         (layers.BatchNormalization(), (None, None, 2), (None, None, 2)),
+        (layers.Add(), [(None, None, 2), (None, 5, 1)], (None, 5, 2)),
+        (layers.Add(), [(None, None, 2), (None, 1, 1)], (None, None, 2)),
+        (layers.Add(), [(None, 1, 2), (None, 1, 1)], (None, 1, 2)),
+        (layers.Concatenate(), [(None, None, 2), (None, 5, 1)], (None, 5, 3)),
+        (layers.Concatenate(1), [(None, None, 2), (None, 5, 2)], (None, None, 2)),
+        (layers.Concatenate(-1), [(None, None), (None, 3)], (None, None)),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Layer) else str(value),
 )
@@ -98,15 +118,15 @@ def test_layout(make: Callable[..., Layer], layout: str, data, dtype: str, seed:
     results = []
     for how in ("contiguous", layout):
         layer = case.layer(dtype, seed)
-        x = lay_out(case.x(dtype, seed), how)
-        before = x.copy()
+        x = every(partial(lay_out, layout=how), case.x(dtype, seed))
+        before = every(np.copy, x)
         y, cache = layer.forward(x, case.training)
         wanted_y = y.copy()
         dy = lay_out(np.random.default_rng(seed).standard_normal(y.shape).astype(dtype), how)
         cotangent = dy.copy()
         parameters = layer.get_weights()
         dx, grads = layer.backward(dy, cache)
-        np.testing.assert_array_equal(x, before)
+        assert all(np.array_equal(a, b) for a, b in zip(as_list(x), as_list(before), strict=True))
         np.testing.assert_array_equal(dy, cotangent)
         np.testing.assert_array_equal(y, wanted_y, "backward changed y")
         for weight, value in zip(layer.get_weights(), parameters, strict=True):
@@ -115,7 +135,8 @@ def test_layout(make: Callable[..., Layer], layout: str, data, dtype: str, seed:
     (y, dx, grads), (other_y, other_dx, other_grads) = results
     scale = rounding(make)
     assert_close(other_y, y, dtype, scale=scale)
-    assert_close(other_dx, dx, dtype, scale=scale)
+    for other, wanted in zip(as_list(other_dx), as_list(dx), strict=True):
+        assert_close(other, wanted, dtype, scale=scale)
     assert other_grads.keys() == grads.keys()
     for key, grad in grads.items():
         assert_close(other_grads[key], grad, dtype, scale=scale)
@@ -143,11 +164,12 @@ def test_lists_are_inputs_too():
 def test_the_batch_does_not_matter(make: Callable[..., Layer], data: st.DataObject, seed: int):
     """In inference a sample gives the same alone, and in company."""
     case = data.draw(CASES[make])
-    assume(not (make is layers.Softmax and case.arguments["axis"] % len(case.shape) == 0))
+    assume(not (make is layers.Softmax and case.arguments["axis"] % case.rank == 0))
     layer, x = case.layer("float64", seed), case.x("float64", seed)
     together = layer(x)
-    for n, sample in enumerate(x):
-        assert_close(layer(sample[None]), together[n : n + 1], "float64", scale=10)
+    for n in range(len(together)):
+        alone = layer(every(itemgetter(slice(n, n + 1)), x))
+        assert_close(alone, together[n : n + 1], "float64", scale=10)
 
 
 @EVERY

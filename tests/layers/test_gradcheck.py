@@ -7,7 +7,7 @@ import pytest
 
 from tests.layers.cases import Case
 from tests.layers.planted import of_input, of_parameter, plant
-from tinyconv import Sequential, layers, random
+from tinyconv import Input, Model, Sequential, layers, random
 from tinyconv.testing import GradientReport, Row, gradcheck
 
 DENSE = Case(layers.Dense, {"units": 2, "name": "dense"}, (3, 4))
@@ -161,3 +161,55 @@ def test_the_report_of_a_model_names_paths():
     model = Sequential([inner, layers.Dense(2, name="b", dtype="float64")])
     names = [row.name for row in gradcheck(model, DENSE.x()).rows]
     assert sorted(names) == ["b/bias", "b/kernel", "inner/a/bias", "inner/a/kernel", "x"]
+
+
+def merged(outputs=1):
+    """x_1 and x_2 through one Dense; the sum, or that and one of the two."""
+    inputs = [Input((4,), dtype="float64") for _ in range(2)]
+    shared = layers.Dense(3, "tanh", name="shared", dtype="float64")
+    left, right = (shared(x) for x in inputs)
+    both = layers.Add(dtype="float64")([left, right])
+    return Model(inputs, both if outputs == 1 else [both, left])
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_model_of_several_inputs_and_outputs(outputs: int):
+    report = gradcheck(merged(outputs), [DENSE.x(), DENSE.x(seed=1)])
+    assert report.passed, str(report)
+    names = [row.name for row in report.rows]
+    assert names[:2] == ["x[0]", "x[1]"]
+    assert sorted(names[2:]) == ["shared/bias", "shared/kernel"]
+
+
+def test_every_output_counts():
+    """A mistake in the way back from the second output alone is found."""
+
+    def second_forgotten(layer, dy, cache, dx, grads):
+        return Model.backward(layer, [dy[0], None], cache)
+
+    report = gradcheck(plant(merged(2), second_forgotten), [DENSE.x(), DENSE.x(seed=1)])
+    assert {row.name for row in report.rows if not row.passed} == {
+        "x[0]", "shared/kernel", "shared/bias",
+    }  # fmt: skip
+
+
+def test_dx_of_another_number_of_inputs():
+    wrong = plant(layers.Add(dtype="float64"), of_input(lambda dx, *_: dx[:1]))
+    with pytest.raises(AssertionError, match=r"Add 'add.*': expected 2 dx, one an input. Rec.* 1"):
+        gradcheck(wrong, [DENSE.x(), DENSE.x()])
+
+
+def test_an_input_that_no_output_depends_on_has_the_gradient_0():
+    used, unused = Input((4,), dtype="float64"), Input((4,), dtype="float64")
+    model = Model([used, unused], layers.Dense(2, dtype="float64")(used))
+    row = gradcheck(model, [DENSE.x(), DENSE.x()]).rows[1]
+    assert (row.name, row.analytic, row.passed) == ("x[1]", 0, True)
+
+
+def test_a_deep_model_can_be_checked():
+    """Its graph is not copied, which would recurse from layer to layer."""
+    x = y = Input((2,), dtype="float64")
+    for _ in range(300):
+        y = layers.Rescaling(1.0, dtype="float64")(y)
+    y = layers.Dense(2, dtype="float64")(y)
+    assert gradcheck(Model(x, y), np.ones((1, 2))).passed

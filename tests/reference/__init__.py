@@ -15,6 +15,7 @@ from tests.reference.convolution import (
     im2col,
 )
 from tests.reference.losses import sigmoid_cross_entropy, softmax_cross_entropy
+from tests.reference.merging import add, concatenate
 from tests.reference.normalization import (
     batch_norm,
     batch_norm_backward,
@@ -33,11 +34,13 @@ __all__ = [
     "activate",
     "activate_backward",
     "adam",
+    "add",
     "average_pool",
     "average_pool_backward",
     "batch_norm",
     "batch_norm_backward",
     "col2im",
+    "concatenate",
     "conv2d",
     "conv2d_input_gradient",
     "conv2d_kernel_gradient",
