@@ -53,6 +53,14 @@ class Metric:
         self._total = 0.0
         self._count = 0.0
 
+    def get_state(self) -> dict[str, Any]:
+        """The running values, so that a training can go on from them."""
+        return {"total": self._total, "count": self._count}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Put back what `get_state` returned."""
+        self._total, self._count = state["total"], state["count"]
+
     def __call__(self, *batch: Any, **weights: Any) -> float:
         """Add one batch, given as to `update_state`, and return the mean so far."""
         self.update_state(*batch, **weights)

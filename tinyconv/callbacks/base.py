@@ -15,10 +15,22 @@ class Callback:
 
     `logs` holds the running means by name: loss, accuracy, and at the end of an epoch
     val_loss and so on. Set `self.model.stop_training = True` to end the training.
+    A callback that remembers something from step to step says what in `get_state`, so that
+    `BackupAndRestore` can keep it.
     """
 
     model: Any = None
     params: Logs
+    siblings: Sequence[Callback] = ()  # all callbacks of the run, this one among them
+    place = 0  # callbacks with a higher one are called after the others
+
+    def get_state(self) -> Logs:
+        """What the rest of the training depends on: numbers, strings, lists, dicts, arrays."""
+        return {}
+
+    def set_state(self, state: Logs) -> None:
+        """Put back what `get_state` returned; called after `on_train_begin`, and in the middle
+        of an epoch once more after `on_epoch_begin`."""
 
     def set_model(self, model: Any) -> None:
         """Called first, with the model."""
@@ -88,8 +100,8 @@ class CallbackList(Callback):
     Args:
         given: what the user passed: None, one callback or several.
         model: the model that trains.
-        own: callbacks of the run itself; None is left out. They come first, so that a
-            user's callback finds the history complete.
+        own: callbacks of the run itself; None is left out. They come first, but for the
+            history, which as in Keras also holds what the user's callbacks add to the logs.
 
     Raises:
         TypeError: for something that is not a callback.
@@ -105,7 +117,10 @@ class CallbackList(Callback):
                     f"{model!r}: callbacks must be tinyconv.callbacks.Callback objects. "
                     f"Received: {callback!r}"
                 )
-        self.callbacks = [callback for callback in own if callback is not None] + users
+        every = [callback for callback in own if callback is not None] + users
+        self.callbacks = sorted(every, key=lambda callback: callback.place)
+        for callback in self.callbacks:
+            callback.siblings = self.callbacks
         self.set_model(model)
 
     def __enter__(self) -> CallbackList:
@@ -132,5 +147,5 @@ def _to_all(name: str) -> Any:
 
 
 for _name in vars(Callback):
-    if _name.startswith(("on_", "set_")):
+    if _name.startswith("on_") or _name in ("set_model", "set_params"):
         setattr(CallbackList, _name, _to_all(_name))

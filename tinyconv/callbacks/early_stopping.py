@@ -6,6 +6,8 @@ from tinyconv.backends.base import Array
 from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.callbacks.monitor import Monitor
 
+_KEPT = ("wait", "stopped_epoch", "best_epoch", "best_weights")
+
 
 class EarlyStopping(Callback):
     """Ends the training after `patience` epochs without improvement.
@@ -72,6 +74,16 @@ class EarlyStopping(Callback):
             messages.append(f"Restored the weights of epoch {self.best_epoch + 1}")
         if self.verbose and messages:
             print(". ".join(messages))
+
+    def get_state(self) -> Logs:
+        """The best so far, and how long ago it was."""
+        return {"best": self.monitor.best, **{name: getattr(self, name) for name in _KEPT}}
+
+    def set_state(self, state: Logs) -> None:
+        """Go on waiting from there."""
+        self.monitor.best = state["best"]
+        for name in _KEPT:
+            setattr(self, name, state[name])
 
     @property
     def best(self) -> float:

@@ -11,14 +11,29 @@ class History(Callback):
     Attributes:
         epoch: the numbers of the epochs.
         history: {"loss": [...], "accuracy": [...], "val_loss": [...], ...}.
+        epochs: the epochs of each name's values; with validation_freq=2 those of "val_loss"
+            are fewer than those of "loss".
     """
+
+    place = 1
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
+        self.epochs: dict[str, list[int]] = {}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Append the epoch's values."""
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            self.epochs.setdefault(name, []).append(epoch)
+
+    def get_state(self) -> Logs:
+        """Everything so far."""
+        return {"epoch": self.epoch, "history": self.history, "epochs": self.epochs}
+
+    def set_state(self, state: Logs) -> None:
+        """Go on from there."""
+        self.epoch, self.history = list(state["epoch"]), dict(state["history"])
+        self.epochs = dict(state["epochs"])

@@ -35,12 +35,12 @@ class EpochLines(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start the clock."""
         self._started = self._stopped = time.perf_counter()
-        self._steps = 0
+        self._steps = 0  # taken here; an epoch that is resumed does not begin with the first
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A step further; the validation that may follow is not training."""
         self._stopped = time.perf_counter()
-        self._steps = batch + 1
+        self._steps += 1
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Print the line."""
@@ -81,12 +81,13 @@ class ProgressBar(Callback):
         )
         self._task = self._bar.add_task(title, total=self.params.get("steps"), speed="", values="")
         self._started = self._stopped = time.perf_counter()
-        self._title, self._done, self._drawn = title, 0, 0.0
+        self._title, self._steps, self._drawn = title, 0, 0.0
         self._bar.start()
 
     def _advance(self, done: int, logs: Logs | None) -> None:
-        self._done, self._stopped = done, time.perf_counter()
-        if done == 1:
+        self._stopped = time.perf_counter()
+        self._steps += 1  # taken here; an epoch that is resumed does not begin with the first
+        if self._steps == 1:
             self._first = self._stopped
         if self._bar is not None and self._stopped - self._drawn >= _REFRESH_SECONDS:
             self._drawn = self._stopped
@@ -94,11 +95,11 @@ class ProgressBar(Callback):
 
     def _draw(self, done: int, logs: Logs | None) -> None:
         # The first step may have compiled kernels; what is left is judged by the others.
-        each = (self._stopped - self._first) / max(done - 1, 1)
+        each = (self._stopped - self._first) / max(self._steps - 1, 1)
         speed = f"{_clock(each * ((self.params.get('steps') or done) - done))} left"
         if self._console.width >= _WIDE:
             speed = f"{1000 * each:.1f} ms/step, {speed}"
-        if done == 1:
+        if self._steps == 1:
             speed = ""
         self._bar.update(self._task, completed=done, speed=speed, values=values_text(logs))
         self._bar.refresh()
@@ -109,7 +110,7 @@ class ProgressBar(Callback):
             return
         seconds = self._stopped - self._started
         self.close()
-        speed = f"{1000 * seconds / self._done:.1f} ms/step" if self._done else "no step"
+        speed = f"{1000 * seconds / self._steps:.1f} ms/step" if self._steps else "no step"
         line = f"[bold]{self._title}[/] {_clock(seconds)} [cyan]{speed}[/]"
         values = values_text(logs)
         self._console.print(f"{line} - {values}" if values else line)
