@@ -1,0 +1,116 @@
+"""A row an epoch."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from tinyconv.callbacks.base import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Writes the values of each epoch into a CSV file, as they come.
+
+    The columns are, as in Keras, `epoch` (from 0) and the names of the first epoch's values in
+    alphabetical order; where they hold no validation a `val_` column for each, too. A value
+    that is not there is NA. After a resume (`BackupAndRestore`) no row is lost or doubled.
+
+    Args:
+        filename: of the file.
+        separator: between two columns.
+        append: whether rows are added to a file that exists; else it is overwritten.
+
+    Raises:
+        ValueError: if the separator is not one character.
+        OSError: when training begins, if the file cannot be written.
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        if len(separator) != 1:
+            raise ValueError(f"separator must be one character. Received: {separator!r}")
+        self.filename, self.separator, self.append = Path(filename), separator, append
+        self._file: TextIO | None = None
+        self._keys: list[str] | None = None
+        self._keep = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """See that the file can be written; what is in it goes when the first epoch begins."""
+        with open(self.filename, "ab") as file:
+            self._keep = file.tell() if self.append else 0
+        self._keys = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Open the file. A resumed training has told by now how much of it stays."""
+        self._open()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write a row."""
+        file = self._open()
+        logs = logs or {}
+        if self._keys is None:
+            self._keys = sorted(logs)
+            if not any(name.startswith("val_") for name in logs):
+                self._keys += [f"val_{name}" for name in self._keys]
+            if file.tell() == 0:
+                self._write(["epoch", *self._keys])
+        self._write([epoch, *(_cell(logs.get(name, "NA")) for name in self._keys)])
+        file.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Close the file."""
+        self._open()  # also without an epoch what was there before goes
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, also after an exception."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> TextIO:
+        if self._file is None:
+            with open(self.filename, "ab") as file:
+                file.truncate(self._keep)
+            self._file = open(self.filename, "a", newline="", encoding="utf-8")  # noqa: SIM115
+        return self._file
+
+    def _write(self, row: list[Any]) -> None:
+        csv.writer(self._file or self._open(), delimiter=self.separator).writerow(row)
+
+    def get_state(self) -> Logs:
+        """How long the file is; it is on the disk then."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+        size = self.filename.stat().st_size if self._file is not None else self._keep
+        return {"size": size, "keys": self._keys}
+
+    def set_state(self, state: Logs) -> None:
+        """Forget the rows that came after; training writes them again.
+
+        Raises:
+            ValueError: if rows are missing.
+        """
+        size = self.filename.stat().st_size
+        if size < state["size"]:
+            raise ValueError(
+                f"CSVLogger: {self.filename} has {size} bytes, and had {state['size']} when the "
+                "backup was made: rows are missing. Put the file back, or delete the backup"
+            )
+        self.close()
+        self._keep, self._keys = state["size"], state["keys"]
+
+
+def _cell(value: Any) -> Any:
+    """Several values in one cell: "[1, 2]"."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return value
+    return f'"[{", ".join(map(str, value))}]"'

@@ -1,0 +1,91 @@
+"""A tree of plain values and arrays in one file: what a backup is made of.
+
+The file is NumPy's .npz. The entry "state" is JSON text, in which {"<array>": 3} stands for
+the entry "3". Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyconv.backends.base import Array
+
+_ARRAY, _STATE = "<array>", "state"
+
+
+def write_state(path: Path, tree: dict[str, Any]) -> None:
+    """Write dicts with string keys, lists, numbers, strings, None and NumPy arrays.
+
+    Raises:
+        TypeError: for anything else, saying where it is.
+    """
+    arrays: list[Array] = []
+    text = json.dumps(_plain(tree, "state", arrays))
+    entries = {str(number): array for number, array in enumerate(arrays)}
+    entries[_STATE] = np.frombuffer(text.encode(), "uint8")
+    with open(path, "xb") as file:
+        np.savez(file, allow_pickle=False, **entries)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The tree again, its tuples as lists.
+
+    Raises:
+        ValueError: naming the file, if it is damaged or was not written by `write_state`.
+        FileNotFoundError: if there is no such file.
+    """
+    size = os.stat(path).st_size
+    try:
+        with zipfile.ZipFile(path) as entries:
+            # Nothing is packed in such a file, so no entry can be larger than the file is.
+            asked = sum(entry.file_size for entry in entries.infolist())
+            if asked > size:
+                raise ValueError(f"its entries ask for {asked:,} bytes, it has {size:,}")
+            damaged = entries.testzip()
+            if damaged is not None:
+                raise ValueError(f"the entry {damaged!r} is damaged")
+        with np.load(path, allow_pickle=False) as entries:
+            return _filled(json.loads(entries[_STATE].tobytes()), entries)
+    except Exception as error:  # a damaged file can fail in any of a dozen ways
+        reason = f"it has no entry {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} is damaged, or no such file of tinyconv: {reason}") from error
+
+
+def _plain(value: Any, where: str, arrays: list[Array]) -> Any:
+    """The value as JSON can hold it; arrays go to the list."""
+    if isinstance(value, dict):
+        wrong = [key for key in value if not isinstance(key, str)]
+        if wrong:
+            raise TypeError(f"{where}: keys must be strings. Received: {wrong[0]!r}")
+        return {key: _plain(each, f"{where}[{key!r}]", arrays) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each, f"{where}[{number}]", arrays) for number, each in enumerate(value)]
+    if isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, float):
+        if value.dtype.hasobject:
+            raise TypeError(f"{where}: an array of Python objects cannot be kept")
+        arrays.append(np.asarray(value))
+        return {_ARRAY: len(arrays) - 1, "scalar": isinstance(value, np.generic)}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"{where}: expected numbers, strings, lists, dicts or NumPy arrays. "
+        f"Received: {type(value).__name__}"
+    )
+
+
+def _filled(value: Any, entries: Any) -> Any:
+    """The value with its arrays again."""
+    if isinstance(value, list):
+        return [_filled(each, entries) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if _ARRAY in value:
+        array = entries[str(value[_ARRAY])]
+        return array[()] if value["scalar"] else array
+    return {key: _filled(each, entries) for key, each in value.items()}
