@@ -13,17 +13,17 @@ import tinyconv
 PROGRAMS = Path(__file__).parent / "programs"
 
 
-def run(name, **constants):
+def run(name, replaced=None):
     """Run a program and return its variables.
 
     Args:
-        constants: numbers of the book to replace, `n23262=64` for instance.
+        replaced: numbers of the book and what stands there instead, so that it takes seconds.
     """
     path = PROGRAMS / f"{name}.py"
     text = path.read_text(encoding="utf-8")
-    for written, wanted in constants.items():
-        assert written.lstrip("n") in text
-        text = text.replace(written.lstrip("n"), str(wanted))
+    for written, wanted in (replaced or {}).items():
+        assert written in text, f"{path.name} does not say {written}"
+        text = text.replace(written, wanted)
     tinyconv.utils.clear_session()
     tinyconv.utils.set_random_seed(0)
     names = {"__name__": "__main__"}

@@ -1,9 +1,11 @@
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tinyconv
 from tinyconv.data import digits, fashion_mnist
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -24,7 +26,11 @@ def small_fashion_mnist(monkeypatch):
 
 
 def test_every_example_is_run_here():
-    tested = {"01_fashion_mnist_dense.py", "02_fashion_mnist_cnn.py"}
+    tested = {
+        "01_fashion_mnist_dense.py",
+        "02_fashion_mnist_cnn.py",
+        "04_global_average_pooling.py",
+    }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -44,3 +50,28 @@ def test_book_example_learns(
     assert result["test_accuracy"] > 0.8
     assert (tmp_path / picture).stat().st_size > 10_000
     assert f"Total params: {parameters:,}" in capsys.readouterr().out
+
+
+def test_global_average_pooling(tfds_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tfds_folder))
+    name = "04_global_average_pooling.py"
+    monkeypatch.setattr(sys, "argv", [name, "--epochs", "4", "--images", "64"])
+    with pytest.warns(tinyconv.InputScaleWarning):
+        result = runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+    rows = result["results"]
+    assert [row["parameters"] for row in rows] == [30_753, 705_453, 705_453]
+    for row in rows:
+        assert row["history"]["accuracy"][-1] > max(0.7, row["history"]["accuracy"][0])
+        folder = tmp_path / "log" / row["name"]
+        assert {path.parent.name for path in folder.glob("*/events*")} == {"train", "validation"}
+    out = capsys.readouterr().out
+    for told in ("overfitting", "30,753", "8 photographs tell", "on 8 test photographs"):
+        assert told in out
+    assert (tmp_path / "global_average_pooling.png").stat().st_size > 10_000
+
+    image = result["image"][None] / 255
+    pooled = result["results"][0]["model"].predict(image)
+    np.testing.assert_allclose(pooled, result["model"].predict(image), rtol=1e-6)
+    assert 0 <= result["dog"] <= 1
