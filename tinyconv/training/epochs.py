@@ -69,9 +69,12 @@ class Epochs:
         if position.random_state is not None:
             random.set_state(now)
 
-    def ready(self) -> bool:
-        """Whether another epoch can begin: an iterator may have been used up."""
-        if self._taken and not self.data.restarts and self._next is None:
+    def ready(self, done: int = 0) -> bool:
+        """Whether another epoch can begin: an iterator may have been used up.
+
+        One of which `done` steps are left out already can always.
+        """
+        if self._taken and not done and not self.data.restarts and self._next is None:
             self._next = None if self._pass is None else next(self._pass, None)
             return self._next is not None
         return True
@@ -83,8 +86,7 @@ class Epochs:
             if the data end before the steps that were asked for.
         """
         wanted = self.given or self.data.steps
-        if self._pass is None:
-            self._open()
+        self.begin()
         while wanted is None or done < wanted:
             batch, self._next = self._next or next(self._pass, None), None  # type: ignore[arg-type]
             if batch is None and not done and self._seen and self.data.restarts:

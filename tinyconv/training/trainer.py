@@ -119,7 +119,7 @@ class Trainer(Inference):
             recording = start.epoch == initial_epoch and not isinstance(data, ArrayData)
             logs: dict[str, float] = {}
             for epoch in range(start.epoch, epochs):
-                if not feed.ready():
+                if not feed.ready(self.position.step):
                     warn_user(
                         f"{self!r}: the data are used up, so training ends after {epoch} of "
                         f"{epochs} epochs. Give something that can be iterated anew"
