@@ -102,7 +102,8 @@ class StreamData(Source):
             )
         with self._numbered(0):
             raw = make_batch(self.model, _parts(element)[0]).x
-            self._records = [record_of(x, 1, 0) for x in raw]
+            if self.method == "fit":
+                self._records = [record_of(x) for x in raw]
             self.ranks = [x.ndim for x in raw]
             return self._convert(element)
 
@@ -171,7 +172,7 @@ class StreamData(Source):
         )
 
     def input_records(self) -> list[InputRecord]:
-        """Of a sample of the first batch; it counts nothing, for training will add the batch."""
+        """Of the first batch; it counts nothing, for training will add the batch."""
         return [dataclasses.replace(record, count=0) for record in self._records]
 
 
