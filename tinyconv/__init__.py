@@ -6,6 +6,7 @@ Every derivative is written by hand beside its formula. Start reading at
 
 from tinyconv import (
     activations,
+    applications,
     backends,
     callbacks,
     config,
@@ -39,6 +40,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "activations",
+    "applications",
     "available_backends",
     "backends",
     "callbacks",

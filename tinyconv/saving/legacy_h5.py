@@ -18,6 +18,7 @@ from tinyconv.saving import optimizer_state
 from tinyconv.saving.errors import FileError
 from tinyconv.saving.hdf5 import h5py_module, read_names, write_names
 from tinyconv.saving.matching import Matches
+from tinyconv.training.warn import warn_user
 
 if TYPE_CHECKING:
     from tinyconv.layers.base import Layer
@@ -65,13 +66,20 @@ def match(group: Any, model: Model, matches: Matches, by_name: bool) -> None:
         pairs = [(layer, saved[layer.name]) for layer in model.layers if layer.name in saved]
     else:
         layers = [layer for layer in model.layers if layer.weights]
-        filled = [found for found in saved.values() if found]
+        filled = {name: found for name, found in saved.items() if found}
         if len(layers) != len(filled):
             raise FileError(
                 f"{matches.file}: {model!r} has {len(layers)} layers with weights, the file holds "
                 f"{len(filled)}. With by_name=True only layers of the same name are read"
             )
-        pairs = list(zip(layers, filled, strict=True))
+        names = [layer.name for layer in layers]
+        if names != list(filled) and set(names) == set(filled):
+            warn_user(
+                f"{matches.file}: the layers of {model!r} are there in another order; they are "
+                "told by their names"
+            )
+            filled = {name: filled[name] for name in names}
+        pairs = list(zip(layers, filled.values(), strict=True))
     for layer, found in pairs:
         variables = _in_order(layer, [name for name, _ in found])
         matches.add(layer, variables, [dataset for _, dataset in found], together=False)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def write(h5: Any, model: Model, include_optimizer: bool = True) -> None:
     """Fill a new HDF5 file."""
     h5.create_group("vars").attrs["name"] = model.name
-    for group, layer in _groups(model):
+    for group, layer in places(model):
         variables = h5.create_group(f"{group}/vars")
         variables.attrs["name"] = layer.name
         for index, weight in enumerate(_own(layer)):
@@ -49,7 +49,7 @@ def match(h5: Any, model: Model, matches: Matches) -> None:
         FileError: where the file does not fit the model.
     """
     _check_surplus(h5, model, matches)
-    for group, layer in _groups(model):
+    for group, layer in places(model):
         variables = h5.get(f"{group}/vars", {})
         dataset = h5py_module().Dataset
         found = [variables.get(str(index)) for index in range(len(variables))]
@@ -63,7 +63,7 @@ def optimizer_values(h5: Any) -> list[Any]:
     return [variables[str(index)] for index in range(len(variables))]
 
 
-def _groups(model: Model, prefix: str = "", seen: set[int] | None = None) -> Iterator[Any]:
+def places(model: Model, prefix: str = "", seen: set[int] | None = None) -> Iterator[Any]:
     """Each layer with the group of the file that holds its weights.
 
     A layer that is met again, inside a nested model say, has its place where it was met first.
@@ -80,12 +80,12 @@ def _groups(model: Model, prefix: str = "", seen: set[int] | None = None) -> Ite
         group = f"{prefix}layers/{name}{number}"
         yield group, layer
         if _is_model(layer):
-            yield from _groups(layer, f"{group}/", seen)  # type: ignore[arg-type]
+            yield from places(layer, f"{group}/", seen)  # type: ignore[arg-type]
 
 
 def _check_surplus(h5: Any, model: Model, matches: Matches) -> None:
     """A mismatch, if the file holds weights that the model has no place for."""
-    places = {f"{group}/vars" for group, _ in _groups(model)}
+    known = {f"{group}/vars" for group, _ in places(model)}
     held: set[str] = set()
     h5.visit(held.add)
     # Older versions keep the state of a Dropout's random numbers among the weights.
@@ -94,7 +94,7 @@ def _check_surplus(h5: Any, model: Model, matches: Matches) -> None:
         for name in held
         if name.startswith("layers/")
         and name.rpartition("/")[0].endswith("/vars")
-        and name.rpartition("/")[0] not in places
+        and name.rpartition("/")[0] not in known
         and "seed_generator" not in name
     )
     if surplus:

@@ -1,0 +1,128 @@
+"""Images as the pretrained networks expect them, and the names of what they see."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyconv.applications.weights import Published
+from tinyconv.backends.base import Array
+from tinyconv.config import floatx
+from tinyconv.training.input_record import InputRecord
+from tinyconv.training.warn import warn_user
+
+__all__ = ["decode_predictions", "preprocess_input"]
+
+CLASSES = 1000
+_MEANS = (103.939, 116.779, 123.68)  # of ImageNet's pixels: blue, green, red
+_MAGNITUDE = 50.0  # about the mean distance of a pixel from them
+_INDEX = Published(
+    "imagenet_class_index.json",
+    "https://storage.googleapis.com/download.tensorflow.org/data/",
+    "c2c37ea517e94d9795004a39431a14cb",
+)
+
+Guess = tuple[str, str, Any]
+
+
+def preprocess_input(x: Any, data_format: str | None = None) -> Any:
+    """Pixels as VGG16 and ResNet50 expect them: RGB becomes BGR, less the mean of each channel.
+
+    Args:
+        x: (height, width, 3) or (batch, height, width, 3), values 0 to 255; a TensorFlow
+            tensor too, as in `dataset.map`. It is not changed.
+        data_format: None or "channels_last".
+
+    Returns:
+        A new array of the same shape; integers become `tinyconv.config.floatx()`.
+
+    Raises:
+        ValueError: for other shapes. Values that are prepared or scaled already are told by
+            a warning.
+    """
+    if data_format not in (None, "channels_last"):
+        raise ValueError(
+            "preprocess_input: data_format must be None or 'channels_last'. "
+            f"Received: data_format={data_format!r}"
+        )
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None and tensorflow.is_tensor(x):
+        dtype = x.dtype if x.dtype.is_floating else floatx()
+        return tensorflow.cast(x, dtype)[..., ::-1] - tensorflow.constant(_MEANS, dtype)
+    pixels = np.asarray(x)
+    if pixels.ndim not in (3, 4) or pixels.shape[-1] != 3:
+        hint = ""
+        if pixels.ndim in (2, 3, 4) and (pixels.ndim == 2 or pixels.shape[-1] == 1):
+            hint = ". Read grey images as colour: load_img(path, color_mode='rgb')"
+        raise ValueError(
+            "preprocess_input: expected images (height, width, 3) or (batch, height, width, 3). "
+            f"Received: shape {pixels.shape}{hint}"
+        )
+    dtype = pixels.dtype if pixels.dtype.kind == "f" else np.dtype(floatx())
+    _warn_of_scale(pixels)
+    return pixels[..., ::-1] - np.asarray(_MEANS, dtype)
+
+
+def _warn_of_scale(pixels: Array) -> None:
+    if not pixels.size or pixels.dtype.kind == "u":
+        return
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < 0:
+        warn_user(
+            f"preprocess_input: expected pixels from 0 to 255. Received: values from {low:g} to "
+            f"{high:g}. Were they preprocessed already? Once is enough"
+        )
+    elif 0 < high <= 1 and pixels.dtype.kind == "f":
+        warn_user(
+            f"preprocess_input: expected pixels from 0 to 255. Received: values from {low:g} to "
+            f"{high:g}. Were they divided by 255? Leave that out"
+        )
+
+
+def decode_predictions(preds: Any, top: int = 5) -> list[list[Guess]]:
+    """For each image the `top` most probable classes, the best first.
+
+    Keras' list of the classes is downloaded if it is not in Keras' folder.
+
+    Args:
+        preds: (batch, 1000).
+
+    Returns:
+        A list an image of (WordNet id, name, score).
+
+    Raises:
+        ValueError: for another shape, or `top` below 1.
+        DownloadError: if the list is not there and can't be had.
+    """
+    scores = np.asarray(preds)
+    if scores.ndim != 2 or scores.shape[1] != CLASSES:
+        raise ValueError(
+            f"decode_predictions: expected predictions (batch, {CLASSES}), those of a network "
+            f"with its ImageNet top. Received: shape {scores.shape}"
+        )
+    if top < 1:
+        raise ValueError(f"decode_predictions: top must be at least 1. Received: top={top}")
+    names = class_names(_INDEX.fetch())
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    return [
+        [(*names[index], row[index]) for index in order]
+        for row, order in zip(scores, best, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1)
+def class_names(file: Path) -> tuple[tuple[str, str], ...]:
+    """(WordNet id, name) of each class, from Keras' file."""
+    index = json.loads(file.read_text(encoding="utf-8"))
+    return tuple((str(id), str(name)) for id, name in (index[str(i)] for i in range(CLASSES)))
+
+
+def input_record() -> InputRecord:
+    """What the networks were trained on, for the warning about images of another scale."""
+    low, high = -max(_MEANS), 255 - min(_MEANS)
+    return InputRecord(low, high, 0.0, _MAGNITUDE, 1, "float32")
