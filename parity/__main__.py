@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from parity import roundtrips
 from parity.case import Case, Row
 from parity.cases import all_cases
 from parity.report.numbers import write_json
@@ -19,6 +20,8 @@ from tinyconv.backends import available_backends
 def main() -> int:
     """Run the chosen cases; 0 if every row passes."""
     options = _options()
+    if options.files:
+        return roundtrips.main()
     if options.plants:
         return _plants(options.backend or available_backends())
     chosen = cases(options.quick, options.examples, options.k)
@@ -76,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page to this file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this file")
     parser.add_argument("--examples", type=int, metavar="N", help="random networks to draw")
+    parser.add_argument("--files", action="store_true", help="models through files, both ways")
     parser.add_argument("--plants", action="store_true", help="plant errors: does it notice?")
     return parser.parse_args()
 

@@ -105,8 +105,9 @@ def _look_through(file: Path, h5: Any, size: int) -> None:
 
 def _check_attributes(file: Path, group: Any, size: int) -> None:
     for name in group.attrs:
-        stored = group.attrs.get_id(name).get_storage_size()
-        check_expansion(file, f"attribute {name!r} of {group.name}", stored, size)
+        attribute = group.attrs.get_id(name)
+        asked = math.prod(attribute.shape) * attribute.dtype.itemsize
+        check_expansion(file, f"attribute {name!r} of {group.name}", asked, size)
 
 
 def write_names(group: Any, attribute: str, names: Sequence[str]) -> None:

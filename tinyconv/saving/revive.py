@@ -66,10 +66,9 @@ def compile_model(
 
 def records_to_json(model: Model) -> list[Any] | None:
     """What training saw of each input, see `tinyconv.training.input_record`."""
-    records = getattr(model, "input_record", None)
-    if records is None:
+    if model.input_record is None:
         return None
-    return [None if record is None else record.to_dict() for record in records]
+    return [record.to_dict() for record in model.input_record]
 
 
 def records_from_json(model: Model, values: Any) -> None:
@@ -78,5 +77,4 @@ def records_from_json(model: Model, values: Any) -> None:
         return
     from tinyconv.training.input_record import InputRecord
 
-    records = [None if value is None else InputRecord.from_dict(value) for value in values]
-    model.input_record = records  # type: ignore[attr-defined]
+    model.input_record = [InputRecord.from_dict(value) for value in values]

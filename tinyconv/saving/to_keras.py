@@ -113,8 +113,11 @@ def compile_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _each(given: Any, get: Any) -> Any:
-    """Names stay names; in lists and dicts too."""
-    if given is None or isinstance(given, str):
+    """Objects for names, in lists and dicts too: Keras 3.15 finds no "mse" in an `.h5` file.
+
+    What "accuracy" means depends on the outputs, so that stays a name.
+    """
+    if given is None or (isinstance(given, str) and given in ("accuracy", "acc")):
         return given
     if isinstance(given, Mapping) and "class_name" not in given:
         return {key: _each(value, get) for key, value in given.items()}
