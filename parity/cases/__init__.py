@@ -10,8 +10,10 @@ from parity.cases import (
     convolution,
     dense,
     dropout,
+    graphs,
     initializers,
     losses,
+    merging,
     metrics,
     models,
     normalization,
@@ -32,6 +34,7 @@ FAMILIES = (
     activations,
     dropout,
     reshaping,
+    merging,
     losses,
     metrics,
     optimizers,
@@ -40,6 +43,7 @@ FAMILIES = (
     initializers,
     training,
     models,
+    graphs,
     trajectories,
 )
 

@@ -12,7 +12,7 @@ from parity.sides.base import Side, fill_weights
 def layer_case(
     cls: str,
     name: str,
-    shape: tuple[int, ...],
+    shape: Any,
     values: str = "normal",
     /,
     *,
@@ -27,7 +27,7 @@ def layer_case(
     Args:
         cls: name of the layer in `library.layers`.
         name: of the case.
-        shape: of the input, batch included; values: see `data.draw`.
+        shape: of the input, batch included, or a list of shapes; values: see `data.draw`.
         training: mode of the forward pass.
         steps: number of inputs it sees before the backward pass.
         random_weights: whether the weights are drawn, or left as initialized.
@@ -40,7 +40,12 @@ def layer_case(
         side.build(layer, shape)
         if random_weights:
             fill_weights(layer, dtype)
-        inputs = [draw(values, shape, step).astype(dtype) for step in range(steps)]
+        inputs: list[Any] = [
+            [draw(values, each, step, place).astype(dtype) for place, each in enumerate(shape)]
+            if isinstance(shape, list)
+            else draw(values, shape, step).astype(dtype)
+            for step in range(steps)
+        ]
         return side.layer(layer, inputs, training)
 
     return Case(cls, name, measure, ((cls, arguments),), **(case or {}))

@@ -12,11 +12,11 @@ from parity.data import Array, generator, weight_values
 
 
 class Batch(NamedTuple):
-    """What one step is trained on."""
+    """What one step is trained on: arrays, or lists of them for several inputs and outputs."""
 
-    x: Array
-    y: Array
-    weight: Array | None = None
+    x: Any
+    y: Any
+    weight: Any = None
 
 
 class Side(ABC):
@@ -33,14 +33,15 @@ class Side(ABC):
         """Inside the block everything is built and computed in this dtype."""
 
     @abstractmethod
-    def build(self, layer: Any, shape: tuple[int, ...]) -> None:
-        """Create the parameters for inputs of this shape, batch included."""
+    def build(self, layer: Any, shape: Any) -> None:
+        """Create the parameters for inputs of this shape, batch included, or of these shapes."""
 
     @abstractmethod
-    def layer(self, layer: Any, inputs: Sequence[Array], training: bool) -> Results:
+    def layer(self, layer: Any, inputs: Sequence[Any], training: bool) -> Results:
         """Forward through all inputs in turn, backward through the last.
 
-        Returns "output", "dx", each parameter's gradient by its name, and each statistic.
+        Returns "output", "dx", each parameter's gradient by its name, and each statistic. Where
+        a layer takes or gives a list they are "output[0]", "output[1]", "dx[0]", and so on.
         """
 
     @abstractmethod
@@ -67,7 +68,13 @@ class Side(ABC):
 
     @abstractmethod
     def compile(
-        self, model: Any, optimizer: Any, loss: Any, metrics: Any = None, literally: bool = False
+        self,
+        model: Any,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any = None,
+        literally: bool = False,
+        **more: Any,
     ) -> None:
         """model.compile, in the plainest mode of the library.
 
@@ -79,7 +86,8 @@ class Side(ABC):
     def gradients(self, model: Any, batch: Batch) -> Results:
         """Of a compiled model, on the way a training step takes.
 
-        Returns "loss", "output", and each parameter's gradient and statistic by its path.
+        Returns "loss", "output" (or "output[0]", ...), and each parameter's gradient and statistic
+        by its path.
         """
 
     @abstractmethod
@@ -95,13 +103,26 @@ class Side(ABC):
         """ "output", the penalty, and "dx", its gradient."""
 
 
-def cotangent(shape: tuple[int, ...], dtype: str) -> Array:
+def cotangent(shape: tuple[int, ...], dtype: str, place: int = 0) -> Array:
     """The random dy that turns an output into one number: the sum of dy * y.
 
     A sum of all outputs would not do: that of a softmax is 1 whatever the input, and its
-    gradient 0 even for a wrong backward pass.
+    gradient 0 even for a wrong backward pass. Several outputs get different ones by `place`.
     """
-    return generator("cotangent", shape).standard_normal(shape).astype(dtype)
+    key = ("cotangent", shape, place) if place else ("cotangent", shape)
+    return generator(*key).standard_normal(shape).astype(dtype)
+
+
+def numbered(name: str, values: Any) -> Results:
+    """{"dx": value}, or {"dx[0]": value, "dx[1]": ...} of a list."""
+    if not isinstance(values, (list, tuple)):
+        return {name: values}
+    return {f"{name}[{place}]": value for place, value in enumerate(values)}
+
+
+def as_list(values: Any) -> list[Any]:
+    """The list, or a list of the only value."""
+    return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
 def fill_weights(layer: Any, dtype: str) -> None:

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 import tinyconv
 from parity.case import Results
 from parity.data import Array
-from parity.sides.base import Batch, Side, cotangent, key
+from parity.sides.base import Batch, Side, as_list, cotangent, key, numbered
 from tinyconv import activations
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Activation
@@ -63,14 +63,19 @@ class Tinyconv(Side):
         finally:
             tinyconv.config.set_floatx(before)
 
-    def build(self, layer: Any, shape: tuple[int, ...]) -> None:
-        layer.ensure_built((None, *shape[1:]))
+    def build(self, layer: Any, shape: Any) -> None:
+        shapes = [(None, *each[1:]) for each in shape] if isinstance(shape, list) else None
+        layer.ensure_built(shapes or (None, *shape[1:]))
 
-    def layer(self, layer: Any, inputs: Sequence[Array], training: bool) -> Results:
+    def layer(self, layer: Any, inputs: Sequence[Any], training: bool) -> Results:
         for x in inputs:
             y, cache = layer.forward(x, training)
-        dx, grads = layer.backward(cotangent(y.shape, str(y.dtype)), cache)
-        return _on_host({"output": y, "dx": dx, **_by_key(grads), **_statistics(layer)})
+        dys = [cotangent(e.shape, str(e.dtype), place) for place, e in enumerate(as_list(y))]
+        dx, grads = layer.backward(dys if isinstance(y, list) else dys[0], cache)
+        if isinstance(x, list):  # None: no output depends on this input
+            dx = [np.zeros_like(e) if d is None else d for e, d in zip(x, dx, strict=True)]
+        results = {**numbered("output", y), **numbered("dx", dx)}
+        return _on_host({**results, **_by_key(grads), **_statistics(layer)})
 
     def activation(self, name: str, x: Array, arguments: dict[str, Any]) -> Results:
         function = getattr(activations, name)
@@ -108,20 +113,29 @@ class Tinyconv(Side):
         return [float(schedule(step)) for step in steps]
 
     def compile(
-        self, model: Any, optimizer: Any, loss: Any, metrics: Any = None, literally: bool = False
+        self,
+        model: Any,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any = None,
+        literally: bool = False,
+        **more: Any,
     ) -> None:
-        model.compile(optimizer, loss, metrics=metrics)
+        model.compile(optimizer, loss, metrics=metrics, **more)
 
     def gradients(self, model: Any, batch: Batch) -> Results:
-        lists = training.Batch([batch.x], [batch.y], [batch.weight])
+        y = as_list(batch.y)
+        weights = [None] * len(y) if batch.weight is None else as_list(batch.weight)
+        lists = training.Batch(as_list(batch.x), y, weights)
         result, tape = forward_and_loss(model, lists, training=True)
         grads = model.backward_from_loss(result.gradients, tape)
         for variable, penalty in regularized(model):
             grads[variable.path] = grads[variable.path] + penalty.gradient(variable.value)
         trained = {w.path: grads[w.path] for w in model.trainable_weights}
-        loss = np.asarray(result.value, batch.x.dtype)
-        results = {"loss": loss, "output": result.predictions[0], **_by_key(trained)}
-        return _on_host({**results, **_statistics(model)})
+        loss = np.asarray(result.value, lists.x[0].dtype)
+        predictions = result.predictions
+        outputs = numbered("output", predictions if isinstance(batch.y, list) else predictions[0])
+        return _on_host({"loss": loss, **outputs, **_by_key(trained), **_statistics(model)})
 
     def train(self, model: Any, batches: Sequence[Batch], **options: Any) -> Results:
         losses = []

@@ -22,7 +22,7 @@ import numpy as np
 
 from parity.case import Results
 from parity.data import Array
-from parity.sides.base import Batch, Side, cotangent, key
+from parity.sides.base import Batch, Side, as_list, cotangent, key, numbered
 
 _THREADS = 2
 
@@ -74,26 +74,31 @@ class Keras(Side):
             config.set_floatx(before)
             self.library.config.set_dtype_policy(before)
 
-    def build(self, layer: Any, shape: tuple[int, ...]) -> None:
+    def build(self, layer: Any, shape: Any) -> None:
         if not layer.built:
-            layer.build((None, *shape[1:]))
+            shapes = [(None, *each[1:]) for each in shape] if isinstance(shape, list) else None
+            layer.build(shapes or (None, *shape[1:]))
 
-    def layer(self, layer: Any, inputs: Sequence[Array], training: bool) -> Results:
-        self._exactly(layer, *getattr(layer, "layers", ()))
+    def layer(self, layer: Any, inputs: Sequence[Any], training: bool) -> Results:
+        self._exactly(*layer._flatten_layers())
         for x in inputs[:-1]:
-            layer(self.tf.constant(x), training=training)
+            layer(self._constant(x), training=training)
         parameters = [w for w in layer.weights if not w.name.startswith("moving")]
         with self.tf.GradientTape() as tape:
-            x = self.tf.constant(inputs[-1])
-            watched = [x, *(w.value for w in parameters)]  # frozen ones are not watched otherwise
+            x = self._constant(inputs[-1])
+            xs = as_list(x)
+            watched = [*xs, *(w.value for w in parameters)]  # frozen ones are not watched otherwise
             tape.watch(watched)
             y = layer(x, training=training)
-        dy = self.tf.constant(cotangent(tuple(y.shape), y.dtype.name))
-        dx, *grads = tape.gradient(y, watched, output_gradients=dy, unconnected_gradients="zero")
+        ys = as_list(y)
+        dys = [self.tf.constant(cotangent(tuple(e.shape), e.dtype.name, place))
+               for place, e in enumerate(ys)]  # fmt: skip
+        found = tape.gradient(ys, watched, output_gradients=dys, unconnected_gradients="zero")
+        dx, grads = [_dense(self.tf, each) for each in found[: len(xs)]], found[len(xs) :]
         whole = hasattr(layer, "layers")
         return {
-            "output": y.numpy(),
-            "dx": _dense(self.tf, dx),
+            **numbered("output", [e.numpy() for e in ys] if isinstance(y, list) else y.numpy()),
+            **numbered("dx", dx if isinstance(x, list) else dx[0]),
             **{_name(w, whole): grad.numpy() for w, grad in zip(parameters, grads, strict=True)},
             **{_name(w, whole): w.numpy() for w in layer.weights if w.name.startswith("moving")},
         }
@@ -131,7 +136,13 @@ class Keras(Side):
         return [float(schedule(step)) for step in steps]
 
     def compile(
-        self, model: Any, optimizer: Any, loss: Any, metrics: Any = None, literally: bool = False
+        self,
+        model: Any,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any = None,
+        literally: bool = False,
+        **more: Any,
     ) -> None:
         if literally:
             given, identity = loss, self.tf.identity  # a copy that carries no logits with it
@@ -139,20 +150,23 @@ class Keras(Side):
             def loss(y_true: Any, y_pred: Any) -> Any:
                 return given(y_true, identity(y_pred))
 
-        model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
+        model.compile(optimizer, loss, metrics=metrics, jit_compile=False, **more)
         self._exactly_training(model)
 
     def gradients(self, model: Any, batch: Batch) -> Results:
         variables = model.trainable_variables
         with self.tf.GradientTape() as tape:
-            x = self.tf.constant(batch.x)
+            x, y, weight = (self._constant(given) for given in batch)
             y_pred = model(x, training=True)
-            weight = None if batch.weight is None else self.tf.constant(batch.weight)
-            loss = model.compute_loss(x, self.tf.constant(batch.y), y_pred, weight, training=True)
-        grads = tape.gradient(loss, [v.value for v in variables])
+            loss = model.compute_loss(x, y, y_pred, weight, training=True)
+        values = [v.value for v in variables]
+        grads = tape.gradient(loss, values, unconnected_gradients="zero")
         return {
             "loss": loss.numpy(),
-            "output": y_pred.numpy(),
+            **numbered(
+                "output",
+                [e.numpy() for e in y_pred] if isinstance(y_pred, list) else y_pred.numpy(),
+            ),
             **{key(v.path): grad.numpy() for v, grad in zip(variables, grads, strict=True)},
             **{key(w.path): w.numpy() for w in model.weights if w.name.startswith("moving")},
         }
@@ -181,6 +195,12 @@ class Keras(Side):
             value = regularizer(variable)
         return {"output": value.numpy(), "dx": tape.gradient(value, variable).numpy()}
 
+    def _constant(self, given: Any) -> Any:
+        """A tensor, or a list of them."""
+        if isinstance(given, list):
+            return [self._constant(each) for each in given]
+        return None if given is None else self.tf.constant(given)
+
     def _exactly(self, *objects: Any) -> None:
         """Their Python floats as NumPy's float64, in float64; see the module's docstring."""
         if self.library.config.floatx() != "float64":
@@ -200,7 +220,7 @@ class Keras(Side):
 
     def _exactly_training(self, model: Any) -> None:
         self._exactly_optimizing(model.optimizer)
-        for layer in model.layers:
+        for layer in model._flatten_layers(include_self=False):
             penalties = [getattr(layer, name, None) for name in _PENALTIES]
             self._exactly(layer, *[penalty for penalty in penalties if penalty is not None])
 

@@ -121,6 +121,10 @@ class Layer(Drawable):
         """The gradients of the parameters alone, where nobody below needs dx."""
         return self.backward(dy, cache)[1]
 
+    def zero_gradients(self) -> Gradients:
+        """What `backward` returns for parameters that the loss does not depend on."""
+        return {key: get_backend().xp.zeros_like(value) for key, value in self.params.items()}
+
     def forward_logits(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """`forward` without the final activation, for a loss that is fused with it."""
         raise TypeError(f"{self!r} has no final activation")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinyconv.layers.base import Layer
+from tinyconv.layers.base import Gradients, Layer
 from tinyconv.layers.variable import Variable
 from tinyconv.training.trainer import Trainer
 
@@ -68,6 +68,14 @@ class Container(Trainer):
     def non_trainable_weights(self) -> list[Variable]:
         """All the others."""
         return super().non_trainable_weights if self._trainable else self.weights
+
+    def zero_gradients(self) -> Gradients:
+        """What `backward` returns for parameters that the loss does not depend on."""
+        return {
+            f"{layer.name}/{key}": gradient
+            for layer in self.layers
+            for key, gradient in layer.zero_gradients().items()
+        }
 
     trainable_variables = trainable_weights
     non_trainable_variables = non_trainable_weights

@@ -208,10 +208,12 @@ class Graph:
             dys = [at[slot] for slot in step.targets]
             for slot in step.targets:
                 at[slot] = None
-            if cache is None or all(dy is None for dy in dys):
+            if cache is None:
                 continue
             dy = dys if len(dys) > 1 else dys[0]
-            if any(tape.wanted[slot] for slot in step.sources):
+            if all(each is None for each in dys):  # nothing that has a loss depends on it
+                own = step.layer.zero_gradients()
+            elif any(tape.wanted[slot] for slot in step.sources):
                 dx, own = step.layer.backward(dy, cache)  # type: ignore[arg-type]
                 for slot, slope in zip(step.sources, dx if step.listed else [dx], strict=True):
                     if tape.wanted[slot]:
