@@ -8,6 +8,7 @@ import numpy as np
 
 from tinyconv.backends.base import Array
 from tinyconv.data.images import array_to_img, img_to_array, load_img, save_img
+from tinyconv.explain.model_plot import plot_model
 from tinyconv.random import set_seed as set_random_seed
 from tinyconv.registry import clear_session
 
@@ -16,6 +17,7 @@ __all__ = [
     "clear_session",
     "img_to_array",
     "load_img",
+    "plot_model",
     "save_img",
     "set_random_seed",
     "to_categorical",

@@ -6,6 +6,7 @@ once `%matplotlib inline` is on. matplotlib's pyplot is never touched.
 
 from tinyconv.explain.confusion import confusion, confusion_matrix
 from tinyconv.explain.curves import training_curves
+from tinyconv.explain.model_plot import plot_model
 from tinyconv.explain.predictions import predictions
 
-__all__ = ["confusion", "confusion_matrix", "predictions", "training_curves"]
+__all__ = ["confusion", "confusion_matrix", "plot_model", "predictions", "training_curves"]
