@@ -31,11 +31,13 @@ from tinyconv.backends import available_backends, get_backend, use_backend
 from tinyconv.layers import Input
 from tinyconv.models import Model, Sequential
 from tinyconv.testing import gradcheck
+from tinyconv.training.input_record import InputScaleWarning
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Input",
+    "InputScaleWarning",
     "Model",
     "Sequential",
     "__version__",
