@@ -35,6 +35,8 @@ class Metric:
             self._count += values.size
             return
         weights = np.asarray(sample_weight, "float64")
+        if weights.ndim > values.ndim and weights.shape[-1] == 1:
+            weights = weights[..., 0]
         weights = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
         weights = np.broadcast_to(weights, values.shape)
         self._total += float((values * weights).sum())

@@ -74,3 +74,37 @@ def test_logits_are_taken_before_the_activation_when_the_loss_asks_for_them(
         model.fit(X, labels, shuffle=False, verbose=0)
     assert_same_weights(asked, models[1])
     assert_same_weights(asked, models[2], rtol=1e-6)
+
+
+PICTURES = np.random.default_rng(1).random((6, 4, 5, 3)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    "shape", [(6,), (6, 1), (6, 1, 1), (6, 4, 1), (6, 1, 5), (6, 4, 5), (6, 4, 5, 1)]
+)
+def test_weights_of_pixels_hold_along_axes_of_one(shape):
+    model = Sequential([Input((4, 5, 3)), layers.Dense(2)])
+    model.compile("sgd", "mse", weighted_metrics=["mse"])
+    y = np.zeros((6, 4, 5, 2))
+    weights = np.random.default_rng(2).random(shape)
+    full = weights[..., 0] if len(shape) == 4 else weights.reshape(*shape, *[1] * (3 - len(shape)))
+    squares = np.square(model.predict(PICTURES, verbose=0)).mean(axis=-1)
+    expected = [
+        (squares * full).mean(),
+        np.average(squares, weights=np.broadcast_to(full, (6, 4, 5))),
+    ]
+    assert model.evaluate(PICTURES, y, sample_weight=weights, verbose=0) == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+def test_weighted_metrics_count_a_column_of_weights():
+    model, twin = classifier(), classifier()
+    weights = np.linspace(0, 2, len(X))
+    results = []
+    for each, given in ((model, weights), (twin, weights[:, None])):
+        each.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+        results.append(each.evaluate(X, Y, sample_weight=given, verbose=0))
+    right = model.predict(X, verbose=0).argmax(axis=1) == Y
+    assert results[0] == results[1]
+    assert results[0][1] == pytest.approx(np.average(right, weights=weights))

@@ -268,7 +268,7 @@ def test_a_model_that_was_never_trained_says_nothing():
 def test_scanned_digits_are_never_told():
     from tinyconv.data import digits
 
-    (x, y), (x_test, _) = digits.load_data()
+    (x, _), (x_test, _) = digits.load_data()
     for divisor in (1, 16, 255.0):
         record = record_of(x / divisor)
         for image in x_test:

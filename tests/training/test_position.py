@@ -80,9 +80,7 @@ class Life(Callback):
 
 def train(model, life, setup):
     make, arguments = SETUPS[setup]
-    model.fit(
-        *make(), epochs=4, verbose=0, callbacks=[life], validation_data=(X, Y), **arguments
-    )
+    model.fit(*make(), epochs=4, verbose=0, callbacks=[life], validation_data=(X, Y), **arguments)
 
 
 @pytest.mark.parametrize("setup", SETUPS)

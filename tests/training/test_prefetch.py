@@ -51,8 +51,7 @@ def test_the_same_items_in_the_same_order(count):
 def test_an_exception_comes_where_its_item_would_have_come(fail_at):
     ahead, got = Prefetch(items(9, fail_at=fail_at)), []
     with pytest.raises(LookupError, match=f"no item {fail_at}") as caught:
-        for item in ahead:
-            got.append(item)  # noqa: PERF402
+        got.extend(ahead)
     assert got == list(range(fail_at))
     assert "items" in [entry.name for entry in caught.traceback]  # where it was raised
     assert list(ahead) == []

@@ -55,9 +55,7 @@ def test_every_source_trains_as_arrays_do(kind, arrays):
         sample_weight=arrays[2] if len(arrays) == 3 else None,
     )  # fmt: skip
     data = SOURCES[kind](arrays, 5)
-    model.fit(
-        data, epochs=3, shuffle=False, verbose=0, validation_data=data, callbacks=[others]
-    )
+    model.fit(data, epochs=3, shuffle=False, verbose=0, validation_data=data, callbacks=[others])
     assert steps.steps == others.steps
     for name, values in plain.history.history.items():
         # As validation_data the arrays are cut by 32, and so summed in another order.
@@ -141,9 +139,7 @@ def test_several_inputs_and_outputs_in_arrays_and_streams(form):
     models = [two_by_two() for _ in range(3)]
     models[0].fit([X, B], [LEFT, Y], 5, 2, shuffle=False, verbose=0, sample_weight=WEIGHTS)
     models[1].fit(*form(inputs, outputs), 5, 2, shuffle=False, verbose=0, sample_weight=WEIGHTS)
-    batches = [
-        (*form(part[:2], part[2:4]), part[4]) for part in cut((X, B, LEFT, Y, WEIGHTS), 5)
-    ]
+    batches = [(*form(part[:2], part[2:4]), part[4]) for part in cut((X, B, LEFT, Y, WEIGHTS), 5)]
     models[2].fit(Anew(batches), epochs=2, verbose=0)
     for model in models[1:]:
         assert_same_training(model, models[0])
@@ -287,7 +283,9 @@ def test_endless_data_need_a_number_of_steps():
         model.predict(data, verbose=0)
     with pytest.raises(ValueError, match="never end: give validation_steps"):
         model.fit(X, Y, validation_data=data, verbose=0)
-    model.fit(data, steps_per_epoch=5, epochs=2, validation_data=data, validation_steps=5, verbose=0)
+    model.fit(
+        data, steps_per_epoch=5, epochs=2, validation_data=data, validation_steps=5, verbose=0
+    )
     twin = classifier()
     twin.fit(X, Y, 5, 2, shuffle=False, verbose=0, validation_data=(X, Y), validation_batch_size=5)
     assert_same_training(model, twin)
@@ -352,11 +350,10 @@ def test_what_the_data_raise_comes_through(number, method, wrapped):
         data = tf.data.Dataset.from_generator(stream, output_signature=kinds)
         error = tf.errors.OpError
     model = classifier()
+    given = (X, Y) if method == "validation" else (data,)
+    more = {"validation_data": data} if method == "validation" else {}
     with pytest.raises(error, match="the disk is gone") as caught:
-        if method == "validation":
-            model.fit(X, Y, verbose=0, validation_data=data)
-        else:
-            getattr(model, method)(data, verbose=0)
+        getattr(model, "fit" if method == "validation" else method)(*given, verbose=0, **more)
     notes = getattr(caught.value, "__notes__", ["raised by .* batch"])
     assert hasattr(caught.value, "__notes__") == hasattr(BaseException, "add_note")
     if hasattr(caught.value, "__notes__"):
@@ -390,8 +387,6 @@ def test_stop_training_ends_the_reading():
             self.model.stop_training = batch == 1
 
     model = classifier()
-    model.fit(
-        endless(cut((X, Y), 5)), steps_per_epoch=9, epochs=4, verbose=0, callbacks=[Stop()]
-    )
+    model.fit(endless(cut((X, Y), 5)), steps_per_epoch=9, epochs=4, verbose=0, callbacks=[Stop()])
     assert model.optimizer.iterations == 2
     assert len(model.history.epoch) == 1

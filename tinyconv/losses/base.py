@@ -93,7 +93,8 @@ class Loss:
         Args:
             y_true: targets, see the loss.
             y_pred: predictions (..., K), or logits; a vector (K,) is one sample.
-            sample_weight: factor of each sample, (N,) or of the shape of y_pred less its last axis.
+            sample_weight: factor of each sample, (N,) or of the shape of y_pred less its last axis
+                (where an axis may be 1).
             from_logits: whether the activation before this loss is to be taken over.
 
         Raises:
@@ -130,7 +131,10 @@ class Loss:
             return None
         if weights.ndim > len(shape) and weights.shape[-1] == 1:
             weights = weights[..., 0]
-        if not fits(weights.shape, shape[: weights.ndim]):
+        # After the batch an axis may be 1: that weight holds all along the axis.
+        sizes = zip(weights.shape[1:], shape[1:], strict=False)
+        allowed = (*shape[: min(weights.ndim, 1)], *(1 if n == 1 else size for n, size in sizes))
+        if not fits(weights.shape, allowed):
             wanted = f"{shape[:1]}" if len(shape) == 1 else f"{shape[:1]} or {shape}"
             raise ValueError(
                 f"{self.name}: expected sample weights of shape {wanted}. "

@@ -20,7 +20,7 @@ from tinyconv.training.warn import warn_user
 _PIXEL_MAXIMUM = 128  # values that start at 0 and pass this are pixels as they come from a file
 _SAMPLES = 64  # looked at in an array, or as many more as ...
 _VALUES = 1 << 18  # ... hold this many values
-_BATCH_VALUES = 1 << 14  # looked at in each batch of a stream
+_BATCH_VALUES = 1 << 13  # looked at in each batch of a stream
 _FAR = 8  # widths of the range beyond which a value is far outside it
 _FRACTION = 0.01  # of the values, that may be outliers
 _TINY = 128  # so many times smaller than the largest that was trained on
