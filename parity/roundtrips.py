@@ -8,6 +8,7 @@ weights afterwards must agree.
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -321,11 +322,13 @@ def precision(dtype: str) -> Iterator[None]:
     keras, before = _keras(), config.floatx()
     config.set_floatx(dtype)
     keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
     try:
         yield
     finally:
         config.set_floatx(before)
         keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
 
 
 def _keras() -> Any:
@@ -337,6 +340,7 @@ def _keras() -> Any:
 def main() -> int:
     """Print the table; 0 if every trip passes."""
     failed = 0
+    logging.disable(logging.WARNING)  # TensorFlow's, about models that are compiled often
     print(f"{'model':16}{'file':13}{'from':10}{'to':10}{'predictions':>13}{'training on':>13}")
     for name, trip in TRIPS.items():
         for ending in FORMATS:

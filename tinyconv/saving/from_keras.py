@@ -25,6 +25,7 @@ def layer_entry(entry: Any) -> dict[str, Any]:
         ValueError: naming the layer, for a Lambda, code, or an argument that is not supported.
     """
     class_name, values = str(entry["class_name"]), entry["config"]
+    class_name = class_name.rpartition(">")[2]  # "Custom>Scale" in TensorFlow 2
     class_name = _OLD_CLASSES.get(class_name, class_name)
     if isinstance(values, list):  # the Sequential of Keras 2.0 to 2.2 is a bare list
         values = {"layers": values}
@@ -129,7 +130,7 @@ def _optimizer(value: Any) -> Any:
     if isinstance(rate, Mapping):
         values = {key: each for key, each in rate["config"].items() if key != "name"}
         config["learning_rate"] = {"class_name": rate["class_name"], "config": values}
-    return {"class_name": value["class_name"], "config": config}
+    return {"class_name": value["class_name"].rpartition(">")[2], "config": config}
 
 
 def _loss(value: dict[str, Any]) -> dict[str, Any]:

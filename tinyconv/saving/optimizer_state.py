@@ -78,12 +78,13 @@ def prepare(
     places = _places(optimizer, len(shapes))
     old = _by_old_names(names, found, len(shapes))
     old = old if set(old) == set(optimizer.slot_names()) else {}
-    head = 1 if old or optimizer.schedule is not None else 2
-    expected = head + len(places)
-    if len(found) not in (head, expected) or (old and len(found) != expected):
+    head = len(found) - len(places)  # TensorFlow 2 keeps no learning rate
+    if len(found) in (1, 2):
+        head = len(found)  # saved before the first step
+    if head not in (1, 2):
         warnings.warn(
-            f"{file}: {optimizer.name} starts anew: it would have {expected} variables for the "
-            f"{len(shapes)} trained weights of {model!r}, the file holds {len(found)}",
+            f"{file}: {optimizer.name} starts anew: the file holds {len(found)} variables, not "
+            f"those of {optimizer.name} for the {len(shapes)} trained weights of {model!r}",
             stacklevel=4,
         )
         return lambda: None
@@ -108,7 +109,8 @@ def _assign(model: Model, head: list[Any], slots: list[tuple[int, str, Any]]) ->
     assert optimizer is not None
     optimizer.iterations = int(head[0])
     # Keras keeps the rate in single precision: what rounds to it stays as it is.
-    if len(head) > 1 and np.float32(optimizer.learning_rate) != np.float32(head[1]):
+    anew = len(head) > 1 and optimizer.schedule is None
+    if anew and np.float32(optimizer.learning_rate) != np.float32(head[1]):
         optimizer.learning_rate = float(head[1])
     if not slots:
         optimizer.slots = {}
