@@ -97,7 +97,7 @@ def _across(layered: Rows, widths: list[float], boxes: int, links: Sequence[Link
     """x of each node: what belongs straight below each other is one column; the columns are
     drawn together by the edges between them, and kept apart by their widths."""
     pulls = list(_segments(layered, links))
-    column, shift = _columns(layered.rows, pulls, boxes)
+    column, shift = _columns(layered, pulls, boxes)
     apart: dict[tuple[int, int], float] = {}
     for row in layered.rows:
         for left, right in pairwise(row):
@@ -158,29 +158,36 @@ def _segments(layered: Rows, links: Sequence[Link]) -> Iterator[tuple[int, int, 
 
 
 def _columns(
-    rows: list[list[int]], pulls: Sequence[tuple[int, int, float, float]], boxes: int
+    layered: Rows, pulls: Sequence[tuple[int, int, float, float]], boxes: int
 ) -> tuple[list[int], list[float]]:
     """The column of each node (named by its highest node), and its place beside the column's x.
 
     The waypoints of an edge are one column; and a box is in that of the one above it, if each
     is what the other one would choose and no edge straightened before is crossed.
     """
-    count = sum(len(row) for row in rows)
-    place = {node: number for row in rows for number, node in enumerate(row)}
+    count = sum(len(row) for row in layered.rows)
+    place = {node: number for row in layered.rows for number, node in enumerate(row)}
     above, below = neighbours(count, [(upper, lower) for upper, lower, *_ in pulls])
+    # Waypoints of edges that lead round what lies between their ends.
+    aside = {
+        node
+        for chain in layered.chains
+        if chain and len(below[chain[0]]) > 1 and len(above[chain[-1]]) > 1
+        for node in chain[1:-1]
+    }
     column, shift = list(range(count)), [0.0] * count
     offset = {(upper, lower): out - into for upper, lower, out, into in pulls}
-    for row in rows:
+    for row in layered.rows:
         wished = []
         for upper in row:
             for lower in below[upper]:
                 passing = upper >= boxes and lower >= boxes
                 if passing or (
-                    _middle(below[upper], place, boxes) == lower
-                    and _middle(above[lower], place, boxes) == upper
+                    _middle(below[upper], place, aside) == lower
+                    and _middle(above[lower], place, aside) == upper
                 ):
-                    straight = not passing, upper >= boxes or lower >= boxes
-                    wished.append((straight, place[upper], place[lower], upper, lower))
+                    order = not passing, upper >= boxes or lower >= boxes
+                    wished.append((order, place[upper], place[lower], upper, lower))
         kept: list[tuple[int, int]] = []
         for _, a, b, upper, lower in sorted(wished):
             if all((a - c) * (b - d) > 0 for c, d in kept):
@@ -190,15 +197,14 @@ def _columns(
     return column, shift
 
 
-def _middle(linked: list[int], place: dict[int, int], boxes: int) -> int | None:
-    """Which of the linked nodes a box lies straight above or below; None: between them.
+def _middle(linked: list[int], place: dict[int, int], aside: set[int]) -> int | None:
+    """The node in the middle of those linked, which a box lies straight above or below.
 
-    The one in the middle; of a box and an edge that goes on, the box.
+    Edges that lead round something do not count beside others; None if two are in the middle.
     """
-    if len(linked) % 2:
-        return sorted(linked, key=lambda node: place[node])[len(linked) // 2]
-    near = [node for node in linked if node < boxes]
-    return near[0] if len(linked) == 2 and len(near) == 1 else None
+    counted = [node for node in linked if node not in aside] or linked
+    ordered = sorted(counted, key=lambda node: place[node])
+    return ordered[len(ordered) // 2] if len(ordered) % 2 else None
 
 
 def _left_to_right(column: list[int], apart: dict[tuple[int, int], float]) -> list[int]:
