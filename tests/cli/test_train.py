@@ -19,10 +19,10 @@ image = pytest.importorskip("matplotlib.image")
 from typer.testing import CliRunner  # noqa: E402
 
 from tinyconv.cli.app import app  # noqa: E402
-from tinyconv.cli.networks import NETWORKS  # noqa: E402
 
 FILES = {
-    "model.weights.h5", "history.csv", "training_curves.png", "predictions.png", "confusion.png",
+    "model.keras", "history.csv", "run.json",
+    "training_curves.png", "predictions.png", "confusion.png",
 }  # fmt: skip
 SMALL = ("--epochs", "2", "--limit", "96", "--backend", "numpy")
 
@@ -63,24 +63,23 @@ def test_a_run_leaves_all_its_files(model):
 
     with open(folder / "history.csv", newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    assert [row[0] for row in rows] == ["1", "2"]
+    assert header == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
+    assert [row[0] for row in rows] == ["0", "1"]
     values = np.array(rows, "float64")
     assert np.isfinite(values).all()
-    assert values[1, 1] < values[0, 1]
+    assert values[1, 2] < values[0, 2]
 
     for name in (name for name in FILES if name.endswith(".png")):
         picture = image.imread(folder / name)
         assert min(picture.shape[:2]) > 200
         assert picture[..., :3].std() > 0.01
 
-    network = NETWORKS[model]((8, 8, 1), 10)
-    network.load_weights(folder / "model.weights.h5")
+    network = tinyconv.models.load_model(folder / "model.keras")
     _, (x_test, y_test) = tinyconv.data.digits.load_data()
     predicted = network.predict(x_test[:96] / 255.0, verbose=0).argmax(axis=1)
     right = int((predicted == y_test[:96]).sum())
     assert f"Test accuracy: {right / 96:.4f} ({right} of 96 images)" in result.output
-    assert values[1, 4] == pytest.approx(right / 96)
+    assert values[1, 3] == pytest.approx(right / 96)
     assert "digits: 96 images to learn from, 96 to be tested on" in result.output
     assert f"Total params: {network.count_params():,}" in result.output
     assert f"Written to {folder}/" in result.output
@@ -119,7 +118,7 @@ def test_without_fashion_mnist_the_digits_are_learnt(offline):
         r"digits that come with tinyconv\.", first
     )  # fmt: skip
     assert second.startswith("digits: 96 images")
-    assert (Path("runs") / "digits-dense" / "model.weights.h5").exists()
+    assert (Path("runs") / "digits-dense" / "model.keras").exists()
     assert "Traceback" not in result.output
 
 
@@ -177,8 +176,10 @@ def command(*arguments):
 def test_help_names_every_option():
     shown = command("train", "--help")
     assert shown.returncode == 0
-    assert "Train a network, evaluate it, and write" in shown.stdout
-    for option in ("dataset", "model", "epochs", "batch-size", "backend", "out", "seed", "limit"):
+    assert "Train a network, evaluate it, and write model" in shown.stdout
+    for option in (
+        "resume", "dataset", "model", "epochs", "batch-size", "backend", "out", "seed", "limit",
+    ):  # fmt: skip
         assert f"--{option}" in shown.stdout
     for word in ("fashion_mnist", "digits", "cnn", "dense", "numba"):
         assert word in shown.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tinyconv import Sequential, layers
 from tinyconv.explain import training_curves
 from tinyconv.explain.curves import _epoch_ticks
 from tinyconv.explain.style import RIGHT, WRONG
@@ -71,5 +72,20 @@ def test_nothing_to_show(history: dict) -> None:
 
 
 def test_lengths_that_differ() -> None:
-    with pytest.raises(ValueError, match="'val_loss': 1"):
+    with pytest.raises(ValueError, match=r"give the History that fit returns.*'val_loss': 1"):
         training_curves({"loss": [1.0, 0.5], "val_loss": [0.7]})
+
+
+def test_epochs_that_were_validated_are_drawn_where_they_are() -> None:
+    x, y = np.zeros((4, 2), "float32"), np.zeros((4, 1), "float32")
+    model = Sequential([layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    history = model.fit(
+        x, y, epochs=9, initial_epoch=3, validation_data=(x, y), validation_freq=2, verbose=0
+    )
+    (axes,) = training_curves(history).axes
+    training, validation = axes.lines
+    assert list(training.get_xdata()) == axes.get_xticks().tolist() == [4, 5, 6, 7, 8, 9]
+    assert list(validation.get_xdata()) == [4, 6, 8]
+    assert list(validation.get_ydata()) == history.history["val_loss"]
+    assert axes.get_xlim() == (3.5, 9.5)

@@ -11,6 +11,7 @@ from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.callbacks.state_file import read_state, write_state
 from tinyconv.callbacks.training_state import check_state, restore_state, training_state
 from tinyconv.saving.atomic import atomic_path
+from tinyconv.saving.errors import FileError
 
 
 class BackupAndRestore(Callback):
@@ -29,9 +30,9 @@ class BackupAndRestore(Callback):
             left to do.
 
     Raises:
-        ValueError: if `backup_dir` is empty or `save_freq` neither "epoch" nor positive; when
-            training starts, for a backup that is damaged or of another model, which is then
-            left as it was.
+        ValueError: if `backup_dir` is empty, or `save_freq` neither "epoch" nor positive.
+        FileError: (a ValueError) when training starts, for a backup that is damaged or of
+            another model; the model is then left as it was.
 
     Source: Keras' class of that name, whose files hold less: they lose shuffle order, dropout,
     metrics, history and the other callbacks.
@@ -84,11 +85,9 @@ class BackupAndRestore(Callback):
             return (self.previous, read_state(self.previous)) if self.previous.exists() else None
         try:
             return self.file, read_state(self.file)
-        except ValueError as error:
+        except FileError as error:
             if not (self.double_checkpoint and self.previous.exists()):
-                advice = "delete it to start anew, or put back a copy"
-                raise ValueError(f"BackupAndRestore: {error}. The model is as it was; {advice}") \
-                    from error  # fmt: skip
+                raise FileError(f"{error}. Delete it to start anew") from error
             warnings.warn(f"{error}. Going on from {self.previous}", stacklevel=4)
             return self.previous, read_state(self.previous)
 

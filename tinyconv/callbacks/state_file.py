@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinyconv.backends.base import Array
+from tinyconv.saving.errors import FileError
 
 _ARRAY, _STATE = "<array>", "state"
 
@@ -37,7 +38,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """The tree again, its tuples as lists.
 
     Raises:
-        ValueError: naming the file, if it is damaged or was not written by `write_state`.
+        FileError: naming the file, if it is damaged or was not written by `write_state`.
         FileNotFoundError: if there is no such file.
     """
     size = os.stat(path).st_size
@@ -54,7 +55,7 @@ def read_state(path: Path) -> dict[str, Any]:
             return _filled(json.loads(entries[_STATE].tobytes()), entries)
     except Exception as error:  # a damaged file can fail in any of a dozen ways
         reason = f"it has no entry {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{path} is damaged, or no such file of tinyconv: {reason}") from error
+        raise FileError(f"{path} is damaged, or no backup of tinyconv: {reason}") from error
 
 
 def _plain(value: Any, where: str, arrays: list[Array]) -> Any:

@@ -14,6 +14,7 @@ from tinyconv import random
 from tinyconv.backends import get_backend
 from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.registry import serialize
+from tinyconv.saving.errors import FileError
 
 _FORMAT = "tinyconv training backup 1"
 
@@ -47,20 +48,20 @@ def check_state(
     """Compare with the model before anything in it is changed.
 
     Raises:
-        ValueError: naming the file, what was expected and what was found.
+        FileError: naming the file, what was expected and what was found.
     """
 
     def same(what: str, expected: Any, found: Any) -> None:
         if expected != found:
-            raise ValueError(
+            raise FileError(
                 f"{file}: a backup of another training. {model!r}: expected {what} {expected}. "
                 f"Received: {found}. Delete the backup to start anew"
             )
 
     if state.get("format") != _FORMAT:
-        raise ValueError(f"{file} is no backup that this version of tinyconv can read")
+        raise FileError(f"{file} is no backup that this version of tinyconv can read")
     if not model.built:
-        raise ValueError(f"{file}: {model!r} must be built before a backup of it can be restored")
+        raise FileError(f"{file}: {model!r} must be built before a backup of it can be restored")
     same("a number of weights of", len(model.weights), len(state["weights"]))
     for variable, (path, values) in zip(model.weights, state["weights"], strict=True):
         # Names of layers count up within a process, so only the weight's own is compared.

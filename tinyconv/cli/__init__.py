@@ -13,9 +13,10 @@ def main() -> None:
         print('The tinyconv command needs: pip install "tinyconv[cli]"', file=sys.stderr)
         sys.exit(2)
     from tinyconv.cli.app import app
+    from tinyconv.saving.errors import FileError
 
     try:
         app()
-    except OSError as error:
+    except (OSError, FileError) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tinyconv import explain
 from tinyconv.backends.base import Array
+from tinyconv.callbacks import BackupAndRestore
+from tinyconv.cli import run_state
 from tinyconv.models import Model
 from tinyconv.saving.atomic import atomic_path
+
+LOG = "history.csv"
 
 
 @contextlib.contextmanager
 def new_folder(base: Path, name: str) -> Iterator[Path]:
     """base/name, or base/name-2, -3, ... so that no earlier run is overwritten.
 
-    A run that ends before it has written anything leaves no folder behind.
+    A run that fails before its first backup leaves no folder behind.
     """
     base.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
@@ -29,20 +33,10 @@ def new_folder(base: Path, name: str) -> Iterator[Path]:
             break
     try:
         yield folder
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def write_history(folder: Path, history: dict[str, list[float]]) -> Path:
-    """history.csv: a row an epoch."""
-    path = folder / "history.csv"
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["epoch", *history])
-        rows = zip(*history.values(), strict=True)
-        writer.writerows([epoch, *values] for epoch, values in enumerate(rows, start=1))
-    return path
+    except BaseException:
+        if not BackupAndRestore(folder / run_state.BACKUP).file.exists():
+            shutil.rmtree(folder)
+        raise
 
 
 def write_pictures(
@@ -75,8 +69,7 @@ def write_all(
     probabilities: Array,
     class_names: list[str],
 ) -> list[Path]:
-    """Everything: weights, history, pictures."""
-    weights = folder / "model.weights.h5"
-    model.save_weights(weights)
+    """The model and the pictures; the log of the epochs is there already."""
+    model.save(folder / "model.keras")
     pictures = write_pictures(folder, history, images, labels, probabilities, class_names)
-    return [weights, write_history(folder, history), *pictures]
+    return [folder / "model.keras", folder / LOG, *pictures]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import tinyconv
-from tinyconv.cli import run_folder
+from tinyconv.callbacks import BackupAndRestore, CSVLogger
+from tinyconv.cli import run_folder, run_state
 from tinyconv.cli.networks import NETWORKS
 from tinyconv.data.cache import CorruptFileError
 
@@ -25,6 +27,8 @@ class Dataset(str, enum.Enum):
 
 
 _EPOCHS = {"fashion_mnist": 3, "mnist": 3, "digits": 20}
+
+_BACKUP_STEPS = 200  # a few seconds of training
 
 
 class Network(str, enum.Enum):
@@ -42,6 +46,14 @@ class BackendName(str, enum.Enum):
 
 
 def train(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="With --resume: the run's folder. Default: the latest unfinished."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")
+    ] = False,
     dataset: Annotated[
         Dataset | None,
         typer.Option(help="Default: Fashion-MNIST, or the digits where it can't be had."),
@@ -63,29 +75,57 @@ def train(
         int | None, typer.Option(min=1, help="Use only so many training and test images.")
     ] = None,
 ) -> None:
-    """Train a network, evaluate it, and write weights, history and pictures into a folder."""
+    """Train a network, evaluate it, and write model, history and pictures into a folder."""
+    if resume:
+        _refuse_options(context)
+        folder, options = run_state.unfinished(out, folder)
+        print(f"Going on with {folder}")
+        _run(options, contextlib.nullcontext(folder), *_load(Dataset(options["dataset"])))
+        return
+    if folder is not None:
+        raise typer.BadParameter("a folder is given together with --resume only")
     if backend is not None:
         tinyconv.use_backend(backend.value)
-    computing = tinyconv.get_backend().name
-    tinyconv.utils.set_random_seed(seed)
     name, module, data = _load(dataset)
+    options = {
+        "dataset": name, "model": model.value, "epochs": epochs or _EPOCHS[name],
+        "batch_size": batch_size, "backend": tinyconv.get_backend().name, "seed": seed,
+        "limit": limit,
+    }  # fmt: skip
+    _run(options, run_folder.new_folder(out, f"{name}-{model.value}"), name, module, data)
+
+
+def _run(
+    options: dict[str, Any],
+    folder_context: contextlib.AbstractContextManager[Path],
+    name: str,
+    module: ModuleType,
+    data: tuple,
+) -> None:
+    """A run, or the rest of one: the same calls either way, so that the same comes out."""
+    tinyconv.use_backend(options["backend"])
+    tinyconv.utils.set_random_seed(options["seed"])
+    limit = options["limit"]
     (x_train, y_train), (x_test, y_test) = ((x[:limit], y[:limit]) for x, y in data)
     print(f"{name}: {len(x_train):,} images to learn from, {len(x_test):,} to be tested on")
 
-    epochs = epochs or _EPOCHS[name]
-    network = NETWORKS[model.value]((*x_train.shape[1:], 1), len(module.CLASS_NAMES))
+    network = NETWORKS[options["model"]]((*x_train.shape[1:], 1), len(module.CLASS_NAMES))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     network.summary()
-    note = "; the first step compiles its kernels once" if computing == "numba" else ""
-    with run_folder.new_folder(out, f"{name}-{model.value}") as folder:
-        print(f"Training with the {computing} backend{note}")
+    numba = options["backend"] == "numba"
+    note = "; the first step compiles its kernels once" if numba else ""
+    with folder_context as folder, run_state.locked(folder):
+        run_state.write(folder, options)
+        print(f"Training with the {options['backend']} backend{note}")
         started = time.perf_counter()
         scaled_train, scaled_test = (
             x.astype("float32")[..., None] / 255 for x in (x_train, x_test)
         )
+        backup = BackupAndRestore(folder / run_state.BACKUP, _BACKUP_STEPS, delete_checkpoint=False)
         history = network.fit(
-            scaled_train, y_train, epochs=epochs, batch_size=batch_size,
+            scaled_train, y_train, epochs=options["epochs"], batch_size=options["batch_size"],
             validation_data=(scaled_test, y_test),
+            callbacks=[CSVLogger(folder / run_folder.LOG), backup],
         ).history  # fmt: skip
         print(f"Trained for {time.perf_counter() - started:.0f} s")
 
@@ -93,8 +133,20 @@ def train(
         right = int((probabilities.argmax(axis=1) == y_test).sum())
         names = list(module.CLASS_NAMES)
         files = run_folder.write_all(folder, network, history, x_test, y_test, probabilities, names)
+        run_state.write(folder, options, finished=True)
+        backup.delete()
         print(f"Test accuracy: {right / len(y_test):.4f} ({right:,} of {len(y_test):,} images)")
         print(f"Written to {folder}/: {', '.join(file.name for file in files)}")
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """A resumed run has the options that it was started with."""
+    for name in context.params:
+        given = context.get_parameter_source(name)
+        if name not in ("resume", "folder", "out") and given and given.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"--{name.replace('_', '-')}: a run is resumed with the options it was started with"
+            )
 
 
 def _load(dataset: Dataset | None) -> tuple[str, ModuleType, tuple]:

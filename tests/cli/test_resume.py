@@ -1,0 +1,166 @@
+"""`tinyconv train --resume` after a kill, at whatever moment."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinyconv
+
+pytest.importorskip("typer")
+pytest.importorskip("h5py")
+pytest.importorskip("matplotlib")
+
+ROOT = Path(tinyconv.__file__).resolve().parents[1]
+OPTIONS = ("--dataset", "digits", "--model", "dense", "--epochs", "30", "--backend", "numpy")
+
+
+def start(folder, *arguments):
+    code = "from tinyconv.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", code, "train", *arguments],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def run(folder, *arguments):
+    """(exit status, stdout, stderr)."""
+    process = start(folder, *arguments)
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
+
+
+def kill_in_training(folder, delay, *arguments):
+    """Whether the run was killed while it trained."""
+    process = start(folder, *arguments)
+    for line in process.stdout:
+        if line.startswith("Training with"):
+            break
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+def weights(folder):
+    return tinyconv.models.load_model(folder / "model.keras").get_weights()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run that was never killed, and what it printed."""
+    base = tmp_path_factory.mktemp("whole")
+    status, output, errors = run(base, *OPTIONS)
+    assert status == 0, errors
+    return base / "runs" / "digits-dense", output
+
+
+def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(whole, tmp_path):
+    folder = tmp_path / "runs" / "digits-dense"
+    seed = random.SystemRandom().randrange(10**6)
+    delays, killed = random.Random(seed), 0
+    arguments = OPTIONS
+    while killed < 3:
+        if not kill_in_training(tmp_path, delays.uniform(0.05, 0.6), *arguments):
+            shutil.rmtree(tmp_path / "runs")  # it had come to its end: once more
+            arguments = OPTIONS
+            continue
+        killed += 1
+        arguments = ("--resume", "runs/digits-dense") if killed % 2 else ("--resume",)
+    status, output, errors = run(tmp_path, *arguments)
+    assert status == 0, (errors, seed)
+    assert "Going on with runs/digits-dense\n" in output
+    assert output.splitlines()[-2:] == whole[1].splitlines()[-2:]
+    assert sorted(os.listdir(folder)) == sorted(os.listdir(whole[0]))
+    assert (folder / "history.csv").read_text() == (whole[0] / "history.csv").read_text()
+    for weight, expected in zip(weights(folder), weights(whole[0]), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_run_killed_after_training_writes_what_was_missing(whole, tmp_path):
+    code = (
+        "import os, signal, tinyconv; from tinyconv.cli import main\n"
+        "tinyconv.Sequential.save = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, "train", *OPTIONS]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    status, output, errors = run(tmp_path, "--resume")
+    assert status == 0, errors
+    assert output.splitlines()[-1] == whole[1].splitlines()[-1]
+    folder = tmp_path / "runs" / "digits-dense"
+    assert sorted(os.listdir(folder)) == sorted(os.listdir(whole[0]))
+    for weight, expected in zip(weights(folder), weights(whole[0]), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_what_cannot_be_resumed_is_said(whole, tmp_path):
+    folder, _ = whole
+    text = f"Error: the run in {folder} has finished: nothing is left to resume\n"
+    assert run(tmp_path, "--resume", str(folder))[::2] == (1, text)
+    text = "Error: no unfinished run in {}/{}. Start one with: tinyconv train\n"
+    assert run(tmp_path, "--resume")[::2] == (1, text.format("runs", ""))
+    elsewhere = run(tmp_path, "--resume", "--out", str(folder.parent))
+    assert elsewhere[::2] == (1, text.format(folder.parent, " (all there have finished)"))
+    status, _, errors = run(tmp_path, "--resume", "nowhere")
+    assert status == 1
+    assert errors == (
+        "Error: nowhere is not the folder of a run that can be resumed: no run.json in it\n"
+    )
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text('{"dataset"')
+    status, _, errors = run(tmp_path, "--resume", "broken")
+    assert status == 1
+    assert errors.startswith("Error: broken/run.json is damaged: ")
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--resume", "--epochs", "3"), "--epochs"),
+        (("--resume", "--batch-size", "8"), "--batch-size"),
+        (("runs/digits-dense",), "together with --resume"),
+    ],
+)
+def test_options_that_make_no_sense_with_it(arguments, message, tmp_path):
+    status, _, errors = run(tmp_path, *arguments)
+    assert status == 2
+    assert message in errors
+
+
+def test_a_run_that_is_going_on_is_left_alone(tmp_path):
+    process = start(tmp_path, *OPTIONS[:4], "--epochs", "100000", "--backend", "numpy")
+    for line in process.stdout:
+        if line.startswith("Epoch 1"):
+            break
+    status, _, errors = run(tmp_path, "--resume")
+    process.kill()
+    process.communicate()
+    assert (status, errors) == (
+        1, "Error: the run in runs/digits-dense is still going on, in another process\n",
+    )  # fmt: skip
+
+
+def test_a_damaged_backup_is_named(tmp_path):
+    assert kill_in_training(tmp_path, 0.6, *OPTIONS[:4], "--epochs", "1000", "--backend", "numpy")
+    backup = tmp_path / "runs" / "digits-dense" / "backup" / "backup.npz"
+    backup.write_bytes(backup.read_bytes()[:-100])
+    status, _, errors = run(tmp_path, "--resume")
+    assert status == 1
+    assert errors.startswith("Error: runs/digits-dense/backup/backup.npz is damaged")
+    assert "Traceback" not in errors
+    options = json.loads((backup.parents[1] / "run.json").read_text())
+    assert options["epochs"] == 1000
+    assert options["finished"] is False
