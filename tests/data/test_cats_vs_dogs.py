@@ -106,6 +106,7 @@ def test_missing_packages_are_named(module, monkeypatch):
     [
         ({"split": "test"}, "test"),
         ({"split": "train[:"}, "split"),
+        ({"split": ["train[:10]", "train[10:]"]}, "split must name one part; call load for each"),
         ({"image_size": 100}, r"image_size must be \(height, width\)\. Received: 100"),
         ({"image_size": (100, 0)}, "image_size must be"),
     ],

@@ -61,6 +61,11 @@ def load(
         FileNotFoundError: if the data set is missing, saying where it was looked for.
         ValueError: for a split that does not exist, or a size that is none.
     """
+    if split is None or isinstance(split, (list, tuple)):
+        raise ValueError(
+            "cats_vs_dogs: split must name one part; call load for each, or load_data. "
+            f"Received: split={split!r}"
+        )
     size = None if image_size is None else height_width(image_size, "image_size", "cats_vs_dogs")
     photographs = _builder(data_dir, download).as_dataset(split=split, as_supervised=True)
     if size is None:
