@@ -29,6 +29,7 @@ def test_every_example_is_run_here():
     tested = {
         "01_fashion_mnist_dense.py",
         "02_fashion_mnist_cnn.py",
+        "03_callbacks.py",
         "04_global_average_pooling.py",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
@@ -50,6 +51,23 @@ def test_book_example_learns(
     assert result["test_accuracy"] > 0.8
     assert (tmp_path / picture).stat().st_size > 10_000
     assert f"Total params: {parameters:,}" in capsys.readouterr().out
+
+
+def test_callbacks(small_fashion_mnist, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    result = runpy.run_path(str(EXAMPLES / "03_callbacks.py"), run_name="__main__")
+    history = result["history"].history
+    assert result["test_accuracy"] > 0.6
+    assert history["accuracy"][-1] > 0.9 >= max(history["accuracy"][:-1])
+    assert "Reached 90% accuracy" in capsys.readouterr().out
+    rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(history["loss"])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "best.keras", "history.csv", "logs", "training_curves.png",
+    }  # fmt: skip
+    for part in ("train", "validation"):
+        (events,) = (tmp_path / "logs" / part).iterdir()
+        assert events.stat().st_size > 500
 
 
 def test_global_average_pooling(tfds_folder, tmp_path, monkeypatch, capsys):
