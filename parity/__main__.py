@@ -43,13 +43,14 @@ def main() -> int:
 
 
 def cases(quick: bool, examples: int | None = None, name: str = "") -> list[Case]:
-    """The cases of a set, and that many random networks, whose ids contain `name`."""
-    from parity.cases import random_networks
+    """The cases of a set, and that many random networks and graphs, whose ids contain `name`."""
+    from parity.cases import random_graphs, random_networks
 
-    count = examples if examples is not None else random_networks.count(quick)
     found = [case for case in all_cases() if case.quick or not quick]
-    if count:
-        found += random_networks.cases(count)
+    for drawn in (random_networks, random_graphs):
+        count = examples if examples is not None else drawn.count(quick)
+        if count:
+            found += drawn.cases(count)
     return [case for case in found if name.lower() in case.id.lower()]
 
 
@@ -78,7 +79,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="this one (repeatable)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page to this file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this file")
-    parser.add_argument("--examples", type=int, metavar="N", help="random networks to draw")
+    parser.add_argument(
+        "--examples", type=int, metavar="N", help="random networks and graphs to draw"
+    )
     parser.add_argument("--files", action="store_true", help="models through files, both ways")
     parser.add_argument("--plants", action="store_true", help="plant errors: does it notice?")
     return parser.parse_args()

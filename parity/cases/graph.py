@@ -36,12 +36,12 @@ class Graph(NamedTuple):
 
     def build(self, side: Side, dtype: str, random_weights: bool = True) -> Any:
         """The model of that library, its layers named by their places."""
-        model = self._draw(side.library, "l")
+        model = self.draw(side.library, "l")
         if random_weights:
             fill_weights(model, dtype)
         return model
 
-    def _draw(self, library: Any, prefix: str) -> Any:
+    def draw(self, library: Any, prefix: str) -> Any:
         """The model: layers l0, l1, ...; those of a graph that is layer 2 are l2_0, l2_1, ..."""
         values = [
             library.Input(shape, name=f"{prefix}x{place}")
@@ -51,7 +51,7 @@ class Graph(NamedTuple):
         for place, described in enumerate(self.layers):
             name = f"{prefix}{place}"
             if isinstance(described, Graph):
-                layer = described._draw(library, f"{name}_")
+                layer = described.draw(library, f"{name}_")
             else:
                 layer = getattr(library.layers, described[0])(name=name, **described[1])
             if place in self.frozen:

@@ -84,6 +84,12 @@ TWO_BY_TWO = Graph(
     (6, 7),
 )  # fmt: skip
 INNER = DIAMOND._replace(outputs=(5, 1, 4))
+INNER_SOFTMAX = Graph(
+    ((5,),),
+    (_dense(4), _dense(3, "softmax"), _dense(2, None)),
+    (Call(0, (0,)), Call(1, (1,)), Call(2, (2,))),
+    (2, 3),
+)
 _BLOCK = Graph(
     ((5,), (5,)), (_dense(4), _ADD), (Call(0, (0,)), Call(0, (1,)), Call(1, (2, 3))), (4, 2)
 )
@@ -261,8 +267,7 @@ def _steps() -> list[Case]:
         step("two outputs, the second without a loss", TWO_BY_TWO, [SPARSE, None]),
         step("two outputs, the first without a loss", TWO_BY_TWO, [None, BINARY]),
         step("inner outputs, a loss for each", INNER, [SQUARED, SQUARED, SQUARED]),
-        step("an inner output whose activation another layer takes as well", TWO_BY_TWO._replace(
-             outputs=(6, 7, 4)), [SPARSE, BINARY, SQUARED]),
+        step("an inner softmax with a loss of its own", INNER_SOFTMAX, [SPARSE, SQUARED]),
         step("regularizers of a shared layer", SHARED._replace(layers=(
              ("Dense", {"units": 4, "kernel_regularizer": {
                  "class_name": "L2", "config": {"l2": 0.25}}}), *SHARED.layers[1:])), SQUARED),
@@ -288,6 +293,7 @@ def _frozen() -> list[Case]:
 
     return [
         step("a frozen branch", DIAMOND, SQUARED, change=_freeze(0, 2)),
+        step("a frozen branch, the first input of a merge", DIAMOND, SQUARED, change=_freeze(0, 1)),
         step("a frozen shared layer", SHARED, SQUARED, change=_freeze(0)),
         step("a frozen block with BatchNormalization", RESIDUAL, SPARSE,
              change=_freeze(0, 1, 3, 4)),
@@ -325,10 +331,10 @@ def _cut() -> list[Case]:
         return library.Model(model.get_layer("l2").output, model.output)
 
     def frozen_base(library: Any, model: Any) -> Any:
-        base = library.Model(model.inputs, model.get_layer("l6").output, name="base")
-        base.trainable = False
+        model.trainable = False
+        below = library.Model(model.inputs, model.get_layer("l6").output, name="base")
         x = library.Input(RESIDUAL.inputs[0])
-        y = library.layers.Flatten(name="flat")(base(x, training=False))
+        y = library.layers.Flatten(name="flat")(below(x, training=False))
         made = library.Model(x, library.layers.Dense(2, name="head")(y))
         fill_weights(made, str(made.get_weights()[0].dtype))
         return made

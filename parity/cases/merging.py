@@ -10,6 +10,9 @@ from parity.data import generator
 
 _IMAGE = (2, 3, 4, 5)
 _DRAWN = 6
+# tf.keras takes (N, 1) for a bias of N channels where the batch is as long as the channels
+# (docs/differences.md), so no other axis has this length.
+_BATCH = 7
 
 
 def cases() -> list[Case]:
@@ -40,7 +43,7 @@ def _drawn_sum(place: int) -> Case:
     rank, count = int(source.integers(1, 4)), int(source.integers(2, 5))
     whole = [int(n) for n in source.integers(2, 6, rank)]
     shapes = [
-        (3, *(1 if repeated else n for n, repeated in zip(whole, row, strict=True)))
+        (_BATCH, *(1 if repeated else n for n, repeated in zip(whole, row, strict=True)))
         for row in source.random((count, rank)) < 0.3
     ]
     return layer_case("Add", f"drawn {place}: {_words(shapes)}", shapes)
@@ -50,7 +53,7 @@ def _drawn_join(place: int) -> Case:
     """Any number of inputs along any axis."""
     source = generator("drawn join", place)
     rank, count = int(source.integers(1, 4)), int(source.integers(2, 5))
-    whole = [3, *(int(n) for n in source.integers(1, 6, rank))]
+    whole = [_BATCH, *(int(n) for n in source.integers(1, 6, rank))]
     axis = int(source.integers(1, rank + 1))
     lengths = [int(n) for n in source.integers(1, 6, count)]
     shapes = [(*whole[:axis], n, *whole[axis + 1 :]) for n in lengths]

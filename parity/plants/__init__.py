@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parity.case import Row
-from parity.plants import activations, convolution, layers, losses, optimizers, pooling
+from parity.plants import activations, convolution, graphs, layers, losses, optimizers, pooling
 from parity.plants.plant import Plant
 from parity.run import DTYPES, row
 
@@ -14,6 +14,7 @@ PLANTS: tuple[Plant, ...] = (
     *pooling.PLANTS,
     *activations.PLANTS,
     *layers.PLANTS,
+    *graphs.PLANTS,
     *losses.PLANTS,
     *optimizers.PLANTS,
 )
