@@ -7,6 +7,7 @@ from functools import cache
 from parity.case import Case
 from parity.cases import (
     activations,
+    applications,
     convolution,
     dense,
     dropout,
@@ -44,6 +45,7 @@ FAMILIES = (
     training,
     models,
     graphs,
+    applications,
     trajectories,
 )
 
