@@ -20,7 +20,7 @@ _PASSING = 0.2  # between an edge and what it passes
 _BETWEEN = 0.44  # between two rows, at least
 _LEAN = 0.12  # further apart, for each inch that an edge moves aside
 _FARTHEST = 1.1
-_ROUNDS, _PUSHES = 120, 4
+_ROUNDS, _PUSHES, _NEGLIGIBLE = 120, 40, 1e-4
 
 
 class Layout(NamedTuple):
@@ -126,8 +126,7 @@ def _balanced(
     Projected gradient descent: a step half way to the mean of those places, then columns
     that are too near are pushed apart, each the less the more edges hold it.
     """
-    at = dict.fromkeys(order, 0.0)
-    _push_right(at, order, apart)
+    at = _pushed(dict.fromkeys(order, 0.0), order, apart)
     rank = {each: place for place, each in enumerate(order)}
     pairs = sorted(apart.items(), key=lambda item: (rank[item[0][0]], rank[item[0][1]]))
     hold = {each: max(len(drawn[each]), 1) for each in order}
@@ -139,14 +138,21 @@ def _balanced(
         for each in order:
             at[each] += step[each] / (2 * hold[each])
         for turn in range(_PUSHES):
+            worst = 0.0
             for (left, right), room in pairs if turn % 2 else reversed(pairs):
                 lacking = room - (at[right] - at[left])
                 if lacking > 0:
+                    worst = max(worst, lacking)
                     share = hold[right] / (hold[left] + hold[right])
                     at[left] -= lacking * share
                     at[right] += lacking * (1 - share)
-    _push_right(at, order, apart)
-    return at
+            if worst < _NEGLIGIBLE:
+                break
+    # What is still too near is moved: to the right, to the left, and so to the mean of both.
+    mirrored = {(b, a): room for (a, b), room in apart.items()}
+    rightwards = _pushed(at, order, apart)
+    leftwards = _pushed({each: -x for each, x in at.items()}, order[::-1], mirrored)
+    return {each: (rightwards[each] - leftwards[each]) / 2 for each in order}
 
 
 def _segments(layered: Rows, links: Sequence[Link]) -> Iterator[tuple[int, int, float, float]]:
@@ -223,15 +229,17 @@ def _left_to_right(column: list[int], apart: dict[tuple[int, int], float]) -> li
     return order
 
 
-def _push_right(
+def _pushed(
     at: dict[int, float], order: list[int], apart: dict[tuple[int, int], float]
-) -> None:
-    """Move each column as far to the right as those to its left demand."""
+) -> dict[int, float]:
+    """x of each column, as far to the right as those to its left demand."""
     before: dict[int, list[tuple[int, float]]] = {each: [] for each in order}
     for (left, right), room in apart.items():
         before[right].append((left, room))
+    moved: dict[int, float] = {}
     for each in order:
-        at[each] = max([at[each], *(at[left] + room for left, room in before[each])])
+        moved[each] = max([at[each], *(moved[left] + room for left, room in before[each])])
+    return moved
 
 
 # ---- down -----------------------------------------------------------------------

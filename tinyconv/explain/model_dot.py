@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from tinyconv.explain.model_diagram import Box, Diagram
 from tinyconv.explain.style import FAINT, INK, QUIET
 
-_FONT = "Helvetica,Arial,sans-serif"
-
 
 def dot_source(diagram: Diagram, rankdir: str = "TB", dpi: float = 200) -> str:
     """The diagram as text that `dot` draws; nested models are clusters."""
+    font = 'fontname="Helvetica,Arial,sans-serif"'
     lines = [
         f"digraph {_quoted(diagram.title)} {{",
-        f'  graph [rankdir={rankdir}, dpi={dpi:g}, fontname="{_FONT}"];',
-        f'  node [shape=box, style="rounded,filled", fontname="{_FONT}", fontsize=10];',
+        f"  graph [rankdir={rankdir}, dpi={dpi:g}, pad=0.1, {font}];",
+        f'  node [shape=box, style="rounded,filled", height=0.35, fontsize=10, {font}];',
         f'  edge [color="{FAINT}", arrowsize=0.7];',
         *_statements(diagram, "", "  "),
         "}",

@@ -96,7 +96,7 @@ def _check_model(model: Any) -> None:
 
     if not isinstance(model, Model):
         raise TypeError(f"plot_model: expected a tinyconv model. Received: {model!r}")
-    if not model.inputs:
+    if not getattr(model, "inputs", None):
         raise ValueError(
             f"{model!r}: there is no graph to draw, as the shape of the input is not known yet. "
             "Start with an Input, give the first layer input_shape=, or call build(input_shape)"
