@@ -104,6 +104,16 @@ def test_validation_steps_are_those_of_keras(steps, freq):
     assert ours[:3] == theirs[:3]
 
 
+@pytest.mark.parametrize("weighted", ["samples", "classes"])
+def test_weights_in_a_stream_are_those_of_keras(weighted):
+    arrays, arguments = (X, Y, np.linspace(0.2, 2, 20)), {}
+    if weighted == "classes":
+        arrays, arguments = (X, Y), {"class_weight": {0: 3.0, 1: 0.5, 2: 1.0}}
+    ours, theirs = both(lambda: (SOURCES["tf.data"](arrays, 3),), epochs=3, **arguments)
+    for weight, expected in zip(ours[3], theirs[3], strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_each_validation_starts_at_the_beginning():
     model = classifier()
     data = SOURCES["tf.data"]((X, Y), 2).repeat()

@@ -96,9 +96,11 @@ class ProgressBar(Callback):
     def _draw(self, done: int, logs: Logs | None) -> None:
         # The first step may have compiled kernels; what is left is judged by the others.
         each = (self._stopped - self._first) / max(self._steps - 1, 1)
-        speed = f"{_clock(each * ((self.params.get('steps') or done) - done))} left"
-        if self._console.width >= _WIDE:
-            speed = f"{1000 * each:.1f} ms/step, {speed}"
+        total = self.params.get("steps")  # None in the first epoch over data of unknown length
+        parts = [f"{1000 * each:.1f} ms/step"] if self._console.width >= _WIDE else []
+        if total is not None:
+            parts.append(f"{_clock(each * (total - done))} left")
+        speed = ", ".join(parts)
         if self._steps == 1:
             speed = ""
         self._bar.update(self._task, completed=done, speed=speed, values=values_text(logs))

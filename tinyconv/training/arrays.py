@@ -45,7 +45,10 @@ class ArrayData(Source):
     ) -> None:
         super().__init__(model, method)
         if y is None and method != "predict":
-            raise ValueError(f"{model!r}: {method} needs targets y")
+            hint = ""
+            if isinstance(x, (list, tuple)):
+                hint = ". A list stands for the inputs; batches come from a data set or generator"
+            raise ValueError(f"{model!r}: {method} needs targets y{hint}")
         # Class weights are for training alone: a validation split keeps the samples' own.
         self._plain = make_batch(model, x, y, sample_weight)
         self.all = with_class_weights(model, self._plain, class_weight)

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 _AHEAD = 2  # batches that may wait; with the one in work they are all that is in memory
-_PATIENCE = 5.0  # seconds that `close` waits for a batch that is being read
+_PATIENCE = 2.0  # seconds that `close` waits for a batch that is being read
 
 
 class Prefetch:

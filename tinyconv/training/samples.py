@@ -96,7 +96,13 @@ def as_array(owner: Any, values: Any, name: str) -> Array:
         TypeError: for things that are not numbers.
         ValueError: for no samples.
     """
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise TypeError(
+            f"{owner!r}: {name} must be an array of numbers. "
+            f"Received: {type(values).__name__} whose parts have unequal shapes"
+        ) from error
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{owner!r}: {name} must be an array of numbers. "
