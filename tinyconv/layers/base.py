@@ -102,11 +102,11 @@ class Layer(Drawable):
         """Shape of the output for an input of this shape; the same unless defined."""
         return input_shape
 
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+    def forward(self, x: Any, training: bool = False) -> tuple[Any, Cache]:
         """x -> (y, cache)."""
         raise TypeError(f"{self!r} defines no forward(x, training)")
 
-    def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+    def backward(self, dy: Any, cache: Cache) -> tuple[Any, Gradients]:
         """dy -> (dx, grads): the chain rule through this layer."""
         raise TypeError(f"{self!r} defines no backward(dy, cache)")
 
@@ -117,7 +117,7 @@ class Layer(Drawable):
         """Name of the activation that y has gone through last."""
         return self.activation.name
 
-    def backward_parameters(self, dy: Array, cache: Cache) -> Gradients:
+    def backward_parameters(self, dy: Any, cache: Cache) -> Gradients:
         """The gradients of the parameters alone, where nobody below needs dx."""
         return self.backward(dy, cache)[1]
 
@@ -125,21 +125,17 @@ class Layer(Drawable):
         """What `backward` returns for parameters that the loss does not depend on."""
         return {key: get_backend().xp.zeros_like(value) for key, value in self.params.items()}
 
-    def forward_logits(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+    def forward_logits(self, x: Any, training: bool = False) -> tuple[Any, Cache]:
         """`forward` without the final activation, for a loss that is fused with it."""
         raise TypeError(f"{self!r} has no final activation")
 
-    def infer(self, x: Array) -> Array:
+    def infer(self, x: Any) -> Any:
         """y alone, in inference mode."""
         return self.forward(x, training=False)[0]
 
     def compute(self, x: Any, training: bool) -> Any:
         """y alone, keeping nothing."""
         return self.forward(x, training)[0] if training else self.infer(x)
-
-    def forward_partial(self, x: Any, training: bool, needed: list[bool]) -> tuple[Any, Cache]:
-        """`forward` where only some of the inputs need a gradient; a model keeps less then."""
-        return self.forward(x, training)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """y for an array, in inference mode unless `training`.

@@ -25,6 +25,7 @@ class Step(NamedTuple):
 
     Attributes:
         layer: that is called.
+        path: its name, after those of the models that it lies in: "vgg16/block1_conv1".
         sources, targets: slots of its inputs and outputs.
         listed: whether it takes a list, also of one input.
         training: the mode that was fixed when it was drawn, or None.
@@ -32,6 +33,7 @@ class Step(NamedTuple):
     """
 
     layer: Layer
+    path: str
     sources: list[int]
     targets: list[int]
     listed: bool
@@ -54,6 +56,8 @@ class Tape(NamedTuple):
 class Graph:
     """The steps of a model, in an order in which each finds its inputs.
 
+    Models inside the model are taken apart: their steps stand among the others.
+
     Args:
         inputs, outputs: symbolic tensors.
         nodes: the calls between them, sorted.
@@ -65,24 +69,35 @@ class Graph:
         outputs: Sequence[SymbolicTensor],
         nodes: Sequence[Node],
     ) -> None:
-        tensors = [*inputs, *(tensor for node in nodes for tensor in node.outputs)]
-        slot = {id(tensor): number for number, tensor in enumerate(tensors)}
-        self.slots = len(tensors)
-        self.inputs = [slot[id(tensor)] for tensor in inputs]
-        self.outputs = [slot[id(tensor)] for tensor in outputs]
-        last = {slot[id(tensor)]: node for node in nodes for tensor in node.inputs}
-        self.steps = [
-            Step(
-                node.layer,
-                [slot[id(tensor)] for tensor in node.inputs],
-                [slot[id(tensor)] for tensor in node.outputs],
-                node.listed,
-                node.training,
-                [at for at, user in last.items() if user is node and at not in self.outputs],
-            )
-            for node in nodes
-        ]
+        self.steps: list[Step] = []
+        self.slots = len(inputs)
+        slots = {id(tensor): number for number, tensor in enumerate(inputs)}
+        self.inputs = list(range(len(inputs)))
+        self._append(nodes, slots, "", None)
+        self.outputs = [slots[id(tensor)] for tensor in outputs]
+        seen = set(self.outputs)
+        for step in reversed(self.steps):
+            step.spent.extend(slot for slot in {*step.sources, *step.targets} if slot not in seen)
+            seen.update(step.spent)
         self._last_steps = self._find_last_steps()
+
+    def _append(
+        self, nodes: Sequence[Node], slots: dict[int, int], prefix: str, training: bool | None
+    ) -> None:
+        """Add the steps of these calls; `slots` holds the place of every tensor so far."""
+        for node in nodes:
+            layer, mode = node.layer, training if node.training is None else node.training
+            sources = [slots[id(tensor)] for tensor in node.inputs]
+            if hasattr(layer, "calls"):  # a model
+                inside = {id(x): slot for x, slot in zip(layer.inputs, sources, strict=True)}
+                self._append(layer.calls, inside, f"{prefix}{layer.name}/", mode)
+                targets = [inside[id(tensor)] for tensor in layer.outputs]
+            else:
+                targets = list(range(self.slots, self.slots + len(node.outputs)))
+                self.slots += len(targets)
+                path = f"{prefix}{layer.name}"
+                self.steps.append(Step(layer, path, sources, targets, node.listed, mode, []))
+            slots.update({id(y): slot for y, slot in zip(node.outputs, targets, strict=True)})
 
     def _find_last_steps(self) -> list[int | None]:
         """The step that makes each output, where nobody but the loss takes its result."""
@@ -173,9 +188,8 @@ class Graph:
             y: Any
             if number in bare:
                 y, cache = step.layer.forward_logits(x, mode)
-            elif kept and wanted is not None:
-                need = [wanted[slot] for slot in step.sources]
-                y, cache = step.layer.forward_partial(x, mode, need)
+            elif kept:
+                y, cache = step.layer.forward(x, mode)
             else:
                 y = step.layer.compute(x, mode)
             caches.append(cache if kept else None)
@@ -214,14 +228,14 @@ class Graph:
             if all(each is None for each in dys):  # nothing that has a loss depends on it
                 own = step.layer.zero_gradients()
             elif any(tape.wanted[slot] for slot in step.sources):
-                dx, own = step.layer.backward(dy, cache)  # type: ignore[arg-type]
+                dx, own = step.layer.backward(dy, cache)
                 for slot, slope in zip(step.sources, dx if step.listed else [dx], strict=True):
                     if tape.wanted[slot]:
                         at[slot] = _sum(at[slot], slope)
             else:
-                own = step.layer.backward_parameters(dy, cache)  # type: ignore[arg-type]
+                own = step.layer.backward_parameters(dy, cache)
             for key, gradient in own.items():
-                path = f"{step.layer.name}/{key}"
+                path = f"{step.path}/{key}"
                 grads[path] = gradient if path not in grads else grads[path] + gradient
         return [at[slot] for slot in self.inputs], grads
 

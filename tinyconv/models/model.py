@@ -192,10 +192,6 @@ class Model(Container):
         inputs = self._inputs(x)
         return self._forward(inputs, training, [True] * len(inputs), [True])
 
-    def forward_partial(self, x: Any, training: bool, needed: list[bool]) -> tuple[Any, Cache]:
-        """The same, with no more kept than the slopes by the needed inputs ask for."""
-        return self._forward(self._inputs(x), training, needed, ())
-
     def forward_for_loss(
         self, inputs: list[Array], training: bool, logits: Sequence[bool]
     ) -> tuple[list[Array], Cache]:

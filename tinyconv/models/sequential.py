@@ -49,6 +49,7 @@ class Sequential(Model):
             layer = layer.node.layer
         if not isinstance(layer, Layer):
             raise TypeError(f"{self!r}: expected a layer. Received: {layer!r}")
+        self._require_free()
         if any(layer.name == other.name for other in self.layers):
             raise ValueError(f"{self!r}: there is a layer {layer.name!r} already")
         if isinstance(layer, InputLayer):
@@ -72,6 +73,7 @@ class Sequential(Model):
         """Remove and return the last layer."""
         if not self.layers:
             raise ValueError(f"{self!r}: there is no layer to remove")
+        self._require_free()
         layer = self.layers.pop()
         self.compiled, self.built = False, bool(self.layers and self.inputs)
         if self.calls:
@@ -79,6 +81,13 @@ class Sequential(Model):
             self.outputs = self.calls[-1].outputs if self.calls else list(self.inputs)
             self._graph = Graph(self.inputs, self.outputs, self.calls)
         return layer
+
+    def _require_free(self) -> None:
+        """Raise ValueError if another model was drawn with this one: it would not notice."""
+        if self.nodes:
+            raise ValueError(
+                f"{self!r}: it is part of another model, so its layers can't be changed any more"
+            )
 
     def build(self, input_shape: Shape) -> None:
         """Create the parameters of all layers for inputs of this shape (with the batch)."""
