@@ -47,4 +47,5 @@ class Monitor:
     def improves(self, value: float, best: float | None = None) -> bool:
         """Whether `value` beats the best (or another) by more than `min_delta`."""
         best = self.best if best is None else best
-        return self.sign * (best - value) > self.min_delta
+        # As Keras rounds it: 2.9 is not better than 3.0 by more than 0.1.
+        return self.sign * value + self.min_delta < self.sign * best
