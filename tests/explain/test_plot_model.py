@@ -63,7 +63,7 @@ def siamese() -> Model:
 
 
 def drawn(model: Any, **options: Any) -> Figure:
-    figure = plot_model(model, **options)
+    figure = plot_model(model, **{"dpi": 100, **options})  # matplotlib's own: extents are right
     assert isinstance(figure, Figure)
     return figure
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyconv import layers as kinds
+from tinyconv.models import Model
 
 if TYPE_CHECKING:
     from tinyconv.layers.base import Layer
     from tinyconv.layers.symbolic import Node, SymbolicTensor
-    from tinyconv.models.model import Model
 
 _WIDTH = 44  # characters of a line beyond which shapes are wrapped
 
@@ -131,7 +131,7 @@ def _inputs(model: Model) -> list[Node]:
 
 
 def _is_model(layer: Any) -> bool:
-    return bool(getattr(layer, "calls", None))
+    return isinstance(layer, Model) and bool(layer.calls)
 
 
 def _is_chain(model: Model) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinyconv.explain.model_diagram import Details, diagram
 from tinyconv.explain.model_dot import dot_source, render
 from tinyconv.explain.model_picture import draw
+from tinyconv.models import Model
 from tinyconv.saving.atomic import atomic_path, write_bytes
 
 if TYPE_CHECKING:
@@ -92,8 +93,6 @@ def plot_model(
 
 
 def _check_model(model: Any) -> None:
-    from tinyconv.models import Model
-
     if not isinstance(model, Model):
         raise TypeError(f"plot_model: expected a tinyconv model. Received: {model!r}")
     if not getattr(model, "inputs", None):
