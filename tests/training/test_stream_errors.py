@@ -179,31 +179,36 @@ def test_stop_training_ends_the_reading():
     assert len(model.history.epoch) == 1
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are different there")
-def test_ctrl_c_while_the_data_are_waited_for():
-    release = threading.Event()
+def test_ctrl_c_while_the_data_are_waited_for(monkeypatch):
+    monkeypatch.setattr("tinyconv.training.prefetch._PATIENCE", 0.1)
+    trained, release = threading.Event(), threading.Event()
 
     def slow():
         yield from cut((X, Y), 5)[:2]
+        assert trained.wait(20)
+        time.sleep(0.05)  # until fit waits for the third batch
+        os.kill(os.getpid(), signal.SIGINT)
         release.wait(20)
 
+    class Tell(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                trained.set()
+
     model = classifier()
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    threading.Timer(0.6, release.set).start()
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        model.fit(slow(), verbose=0)
-    assert time.monotonic() - started < 10
-    timer.join()
+        model.fit(slow(), verbose=0, callbacks=[Tell()])
     assert model.optimizer.iterations == 2
+    release.set()
+    for thread in readers():
+        thread.join(20)
     model.fit(X, Y, verbose=0)
 
 
 def test_a_list_of_batches_is_not_taken_for_a_data_set():
-    with pytest.raises(ValueError, match="needs targets y. A list stands for the inputs"):
+    with pytest.raises(ValueError, match=r"needs targets y. A list stands for the inputs"):
         classifier().fit(cut((X, Y), 5), verbose=0)
     with pytest.raises(
-        TypeError, match="x must be an array of numbers.*list whose parts have uneq"
+        TypeError, match=r"x must be an array of numbers.*list whose parts have uneq"
     ):
         classifier().fit(cut((X, Y), 5), Y, verbose=0)

@@ -147,7 +147,8 @@ class StreamData(Source):
             yield
         except Exception as error:
             if not iterating and isinstance(error, (TypeError, ValueError)):
-                raise type(error)(f"batch {number} (counted from 0): {error}") from error
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"batch {number} (counted from 0): {error}") from error
             if iterating and hasattr(error, "add_note"):  # from Python 3.11 on
                 error.add_note(
                     f"{self.model!r}: raised by the data given to {self.method}, while batch "
