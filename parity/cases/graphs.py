@@ -339,6 +339,13 @@ def _cut() -> list[Case]:
         fill_weights(made, str(made.get_weights()[0].dtype))
         return made
 
+    def two_models(library: Any, model: Any) -> Any:
+        layers = library.layers
+        part = library.Model(model.inputs, model.get_layer("l3").output, name="part")
+        x = library.Input((5,))
+        y = layers.Concatenate(name="both")([model(x), part(x), model.get_layer("l0")(x)])
+        return library.Model(x, y)
+
     def chain(library: Any, model: Any) -> Any:
         layers = library.layers
         made = library.Sequential(
@@ -354,5 +361,6 @@ def _cut() -> list[Case]:
         case("cut at two inner layers", TWO_BY_TWO, outputs("l1", "l3")),
         case("a model that starts inside another", RESIDUAL, tail, [(N, 5, 4, 4)]),
         case("a frozen base called with training=False", RESIDUAL, frozen_base),
+        case("two models that share layers, and one of these layers", DIAMOND, two_models),
         case("a graph in a Sequential in a graph", DIAMOND, chain),
     ]

@@ -148,6 +148,14 @@ def sequential_inside():
     return Model(x, add(chain(x), x, chain(x)))
 
 
+def a_layer_in_two_models():
+    """And outside of them: its gradients are added, its weights counted once."""
+    shared, x, y, z = dense(3, "shared"), value(3), value(3), value(3)
+    one = Model(x, dense(3, "d1")(shared(x)), name="one")
+    other = Model(y, dense(3, "d2")(shared(y)), name="other")
+    return Model(z, add(one(z), other(z), shared(z)))
+
+
 def images():
     x = Input((5, 4, 2), dtype="float64")
     conv = layers.Conv2D(2, 3, padding="same", activation="elu", dtype="float64")
@@ -160,6 +168,7 @@ def images():
 GRAPHS = [
     siamese, two_by_two, diamond, one_value_twice, in_a_row, inner_outputs, an_input_as_output,
     a_model_twice, two_outputs_inside, one_output_unused, in_sequential, sequential_inside, images,
+    a_layer_in_two_models,
 ]  # fmt: skip
 
 
@@ -261,6 +270,23 @@ def test_one_model_in_two_others():
     np.testing.assert_array_equal(one(a), other(a))
     np.testing.assert_array_equal(one(a), inner([a, a]))
     assert len(inner.nodes) == 2
+
+
+def test_a_layer_in_two_models_is_one():
+    model = a_layer_in_two_models()
+    assert [w.path for w in model.weights] == [
+        "one/shared/kernel", "one/shared/bias", "one/d1/kernel", "one/d1/bias",
+        "other/d2/kernel", "other/d2/bias",
+    ]  # fmt: skip
+    assert model.count_params() == 36
+    model.compile("sgd", "mse")
+    x, y = RNG.standard_normal((2, 5, 3))
+    before = model.get_weights()
+    (p,), tape = model.forward_for_loss([x], True, [False])
+    grads = model.backward_from_loss([2 * (p - y) / y.size], tape)
+    model.train_on_batch(x, y)
+    for weight, old in zip(model.weights, before, strict=True):
+        np.testing.assert_allclose(weight.numpy(), old - 0.01 * grads[weight.path], rtol=1e-10)
 
 
 def test_a_deep_graph():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinyconv.layers.base import Gradients, Layer
+from tinyconv.layers.base import Layer
 from tinyconv.layers.variable import Variable
 from tinyconv.training.trainer import Trainer
 
@@ -32,12 +32,14 @@ class Container(Trainer):
 
     @property
     def weights(self) -> list[Variable]:
-        """All variables, layer by layer."""
-        return [
-            Variable(weight.layer, weight.name, f"{layer.name}/{_inner(layer, weight)}")
-            for layer in self.layers
-            for weight in layer.weights
-        ]
+        """All variables, layer by layer; each once, also where two models inside share it."""
+        found: dict[tuple[int, str], Variable] = {}
+        for layer in self.layers:
+            for weight in layer.weights:
+                path = f"{layer.name}/{_inner(layer, weight)}"
+                place = id(weight.layer), weight.name
+                found.setdefault(place, Variable(weight.layer, weight.name, path))
+        return list(found.values())
 
     @property
     def trainable(self) -> bool:
@@ -68,14 +70,6 @@ class Container(Trainer):
     def non_trainable_weights(self) -> list[Variable]:
         """All the others."""
         return super().non_trainable_weights if self._trainable else self.weights
-
-    def zero_gradients(self) -> Gradients:
-        """What `backward` returns for parameters that the loss does not depend on."""
-        return {
-            f"{layer.name}/{key}": gradient
-            for layer in self.layers
-            for key, gradient in layer.zero_gradients().items()
-        }
 
     trainable_variables = trainable_weights
     non_trainable_variables = non_trainable_weights

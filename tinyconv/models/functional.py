@@ -50,7 +50,7 @@ class Functional(Model):
             raise ValueError(
                 f"{self!r}: two layers are called {twice[0]!r}; each needs a name of its own"
             )
-        self._graph = Graph(self.inputs, self.outputs, nodes)
+        self._graph = Graph(self.inputs, self.outputs, nodes, self.layers)
         self.built = True
         if not self._trainable:
             self.trainable = False

@@ -61,6 +61,7 @@ class Graph:
     Args:
         inputs, outputs: symbolic tensors.
         nodes: the calls between them, sorted.
+        layers: those of the model, in the order of its weights; that of the calls unless given.
     """
 
     def __init__(
@@ -68,12 +69,15 @@ class Graph:
         inputs: Sequence[SymbolicTensor],
         outputs: Sequence[SymbolicTensor],
         nodes: Sequence[Node],
+        layers: Sequence[Layer] = (),
     ) -> None:
         self.steps: list[Step] = []
+        self._paths: dict[int, str] = {}
+        self._name(layers or [node.layer for node in nodes], "")
         self.slots = len(inputs)
         slots = {id(tensor): number for number, tensor in enumerate(inputs)}
         self.inputs = list(range(len(inputs)))
-        self._append(nodes, slots, "", None)
+        self._append(nodes, slots, None)
         self.outputs = [slots[id(tensor)] for tensor in outputs]
         seen = set(self.outputs)
         for step in reversed(self.steps):
@@ -81,21 +85,27 @@ class Graph:
             seen.update(step.spent)
         self._last_steps = self._find_last_steps()
 
-    def _append(
-        self, nodes: Sequence[Node], slots: dict[int, int], prefix: str, training: bool | None
-    ) -> None:
+    def _name(self, layers: Sequence[Any], prefix: str) -> None:
+        """One path for each layer: two models inside may share it."""
+        for layer in layers:
+            if hasattr(layer, "calls"):  # a model
+                self._name(layer.layers, f"{prefix}{layer.name}/")
+            else:
+                self._paths.setdefault(id(layer), f"{prefix}{layer.name}")
+
+    def _append(self, nodes: Sequence[Node], slots: dict[int, int], training: bool | None) -> None:
         """Add the steps of these calls; `slots` holds the place of every tensor so far."""
         for node in nodes:
             layer, mode = node.layer, training if node.training is None else node.training
             sources = [slots[id(tensor)] for tensor in node.inputs]
             if hasattr(layer, "calls"):  # a model
                 inside = {id(x): slot for x, slot in zip(layer.inputs, sources, strict=True)}
-                self._append(layer.calls, inside, f"{prefix}{layer.name}/", mode)
+                self._append(layer.calls, inside, mode)
                 targets = [inside[id(tensor)] for tensor in layer.outputs]
             else:
                 targets = list(range(self.slots, self.slots + len(node.outputs)))
                 self.slots += len(targets)
-                path = f"{prefix}{layer.name}"
+                path = self._paths[id(layer)]
                 self.steps.append(Step(layer, path, sources, targets, node.listed, mode, []))
             slots.update({id(y): slot for y, slot in zip(node.outputs, targets, strict=True)})
 
