@@ -134,15 +134,15 @@ class BackupAndRestore(Callback):
         return [callback for callback in self.siblings if callback is not self]
 
 
-def checked_frequency(save_freq: Any) -> str | int:
-    """The argument `save_freq`: "epoch" or a positive number of steps.
+def checked_frequency(frequency: Any, name: str = "save_freq") -> str | int:
+    """The argument of that name: "epoch" or a positive number of steps.
 
     Raises:
         ValueError: for anything else.
     """
-    number = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
-    if save_freq != "epoch" and not number:
+    number = isinstance(frequency, int) and not isinstance(frequency, bool) and frequency > 0
+    if frequency != "epoch" and not number:
         raise ValueError(
-            f'save_freq must be "epoch" or a positive number of steps. Received: {save_freq!r}'
+            f'{name} must be "epoch" or a positive number of steps. Received: {frequency!r}'
         )
-    return save_freq
+    return frequency

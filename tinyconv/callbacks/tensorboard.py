@@ -70,7 +70,9 @@ class TensorBoard(Callback):
             )
         self.log_dir, self.histogram_freq = Path(log_dir), histogram_freq
         self.write_graph, self.write_steps_per_second = write_graph, write_steps_per_second
-        self.update_freq = checked_frequency(1 if update_freq == "batch" else update_freq)
+        self.update_freq = checked_frequency(
+            1 if update_freq == "batch" else update_freq, "update_freq"
+        )
         self._files: dict[str, EventFile] = {}
         self._earlier: dict[str, int] = {}  # files of the run that this one resumes
         self._steps = 0
@@ -144,11 +146,14 @@ class TensorBoard(Callback):
         for part, values in parts.items():
             self._scalars(part, values, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
+            from tinyconv.models import Sequential
+
+            # Keras' path of a weight begins with the model that built its layer.
+            builder = f"{self.model.name}/" if isinstance(self.model, Sequential) else ""
             file = self._file("train")
-            for layer in self.model.layers:
-                for weight in layer.weights:
-                    array = get_backend().to_numpy(weight.value)
-                    file.histogram(f"{weight.path}/histogram", array, epoch)
+            for weight in self.model.weights:
+                array = get_backend().to_numpy(weight.value)
+                file.histogram(f"{builder}{weight.path}/histogram", array, epoch)
             file.flush()
 
     def on_test_end(self, logs: Logs | None = None) -> None:
