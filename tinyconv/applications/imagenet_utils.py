@@ -65,7 +65,7 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
         )
     dtype = pixels.dtype if pixels.dtype.kind == "f" else np.dtype(floatx())
     _warn_of_scale(pixels)
-    return pixels[..., ::-1] - np.asarray(_MEANS, dtype)
+    return np.subtract(pixels[..., ::-1], np.asarray(_MEANS, dtype), dtype=dtype)
 
 
 def _warn_of_scale(pixels: Array) -> None:

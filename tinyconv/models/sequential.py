@@ -59,7 +59,7 @@ class Sequential(Model):
             self._start(layer.output)
             return
         first = not self.layers and not self.inputs and self.declared_shape is None
-        declared = layer.declared_shape if first else self.declared_shape
+        declared = _declared(layer) if first else self.declared_shape
         if self.inputs:
             self._connect([layer])
         elif declared is not None:
@@ -202,3 +202,9 @@ def _input_dtype(layers: list[Layer]) -> str | None:
     """The dtype that the first layer computes in."""
     first = layers[0] if layers else None
     return first.input_dtypes[0] if isinstance(first, Model) else first.dtype if first else None
+
+
+def _declared(layer: Layer) -> Shape | None:
+    """The shape that a first layer says it takes; a model of one input says so, too."""
+    shapes = layer.declared_shapes if isinstance(layer, Model) else [layer.declared_shape]
+    return shapes[0] if len(shapes) == 1 else None

@@ -81,13 +81,14 @@ def weights_in(file: Path) -> bytes:
 
 
 def _entries(file: Path, *names: str) -> list[bytes]:
-    with naming(file):
-        try:
-            archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError) as error:
-            raise OSError(f"{file} is not a readable .keras file: {error}") from None
-        with archive:
-            return [_read(file, archive, name) for name in names]
+    try:
+        archive = zipfile.ZipFile(file)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile fails in many ways on bytes that are none
+        raise OSError(f"{file} is not a readable .keras file: {error}") from None
+    with naming(file), archive:
+        return [_read(file, archive, name) for name in names]
 
 
 def _read(file: Path, archive: zipfile.ZipFile, name: str) -> bytes:
