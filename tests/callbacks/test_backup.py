@@ -84,6 +84,7 @@ def assert_same_training(model, expected):
     ]
 
 
+@pytest.mark.filterwarnings("ignore:.*the data ran out")
 @pytest.mark.parametrize("make", [adam, decaying, tc.optimizers.SGD, tc.optimizers.RMSprop])
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 2, 4, 5])
 @pytest.mark.parametrize("data", FIT)
@@ -91,7 +92,7 @@ def test_goes_on_as_if_nothing_had_been(data, save_freq, make, tmp_path):
     expected = network(make)
     FIT[data](expected, verbose=0)
     state = tc.random.get_state()
-    for steps in (3, 5, 6, 2):
+    for steps in (3, 4, 3, 2):  # fewer in all than the training has
         with pytest.raises(RuntimeError, match="the power went"):
             FIT[data](
                 network(make), verbose=0,
@@ -108,7 +109,7 @@ def test_the_other_callbacks_go_on_too(tmp_path):
     def callbacks(*more):
         return [
             BackupAndRestore(tmp_path / "backup", 2),  # given first, called last
-            EarlyStopping("loss", patience=2, restore_best_weights=True),
+            EarlyStopping("loss", patience=5, restore_best_weights=True),
             tc.callbacks.ReduceLROnPlateau("loss", patience=1, factor=0.5),
             tc.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9), *more,
         ]  # fmt: skip
@@ -119,7 +120,7 @@ def test_the_other_callbacks_go_on_too(tmp_path):
         return model
 
     expected = fit(callbacks()[1:])
-    assert 3 < len(expected.history.epoch) < 30
+    assert 5 < len(expected.history.epoch) < 30
     for steps in (4, 9, 3, 6):
         with pytest.raises(RuntimeError, match="the power went"):
             fit(callbacks(Fails(steps)))
@@ -169,8 +170,8 @@ def frozen():
             r"dense(_\d+)?/kernel \('kernel', \(4, 7\).*Received: .*\(4, 6\)",
         ),
         (functional, r"a number of weights of 2\. Received: 8"),
-        (lambda: network(tc.optimizers.RMSprop), "the optimizer Adam|the optimizer RMSprop"),
-        (lambda: network(decaying), "the optimizer SGD. Received: Adam"),
+        (lambda: network(tc.optimizers.RMSprop), r"the optimizer RMSprop\. Received: Adam"),
+        (lambda: network(decaying), r"the optimizer SGD\. Received: Adam"),
         (without_metrics, r"the metrics \['loss'\]\. Received: \['loss', 'accuracy'\]"),
         (frozen, r"kernel: trainable False\. Received: True"),
     ],
@@ -181,7 +182,7 @@ def test_a_backup_of_another_training_is_refused(other, message, tmp_path):
     content = (tmp_path / "backup.npz").read_bytes()
     model = other()
     before, state = model.get_weights(), tc.random.get_state()
-    with pytest.raises(FileError, match=f"backup.npz: a backup of another training.*{message}"):
+    with pytest.raises(FileError, match=rf"backup\.npz: a backup of another training.*{message}"):
         model.fit(X, Y, 8, 4, verbose=0, callbacks=BackupAndRestore(tmp_path))
     for weight, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, expected)
@@ -292,8 +293,8 @@ def test_a_full_disk_leaves_the_backup_before(tmp_path, monkeypatch):
     def full(*arguments, **keywords):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
-        patched.setattr(np, "savez", full)
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
         adam_network().fit(X, Y, 8, 4, verbose=0, callbacks=BackupAndRestore(tmp_path))
     assert (tmp_path / "backup.npz").read_bytes() == content
     assert os.listdir(tmp_path) == ["backup.npz"]
@@ -318,7 +319,7 @@ def test_progress_of_an_epoch_that_is_resumed(tmp_path, capsys):
     for verbose in (1, 2):
         keep = BackupAndRestore(tmp_path, "epoch", delete_checkpoint=False)
         adam_network().fit(X, Y, 8, 4, verbose=verbose, callbacks=keep)
-        shown = capsys.readouterr().out.splitlines()
+        shown = [line for line in capsys.readouterr().out.splitlines() if "/4" in line]
         (tmp_path / "backup.npz").unlink()
         interrupted(tmp_path, adam_network)
         assert [line.split()[1] for line in shown] == ["2/4", "3/4", "4/4"]

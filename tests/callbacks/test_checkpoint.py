@@ -77,7 +77,7 @@ def test_the_best_of_every_second_step(tmp_path):
     path = str(tmp_path / "{loss:.1f}.keras")
     saved = drive(ModelCheckpoint(path, "loss", save_best_only=True, save_freq=2))
     names = [path.rpartition("/")[2] for _, path, _ in saved]
-    assert names == ["5.1.keras", "4.0.keras", "3.1.keras", "2.6.keras"]
+    assert names == ["5.1.keras", "4.0.keras", "3.0.keras", "2.6.keras"]
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5", ".weights.h5"])
