@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tinyconv.saving import heaps
 from tinyconv.saving.errors import FileError, naming
 
 _FREE = 64 << 20  # bytes that any file may ask for
@@ -62,6 +63,7 @@ def reading(file: Path, content: bytes | None = None) -> Iterator[Any]:
     h5py = h5py_module()
     if content is None and not file.is_file():
         raise FileNotFoundError(f"no file {file}")
+    heaps.check(file, content)
     try:
         h5 = h5py.File(file if content is None else io.BytesIO(content), "r")
     except Exception as error:  # HDF5 fails in many ways on bytes that are none
