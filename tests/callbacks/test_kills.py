@@ -93,7 +93,7 @@ def test_killed_at_random_moments(backend, kills, reference, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["numpy.savez", "os.fsync", "os.replace"])
-@pytest.mark.parametrize("step", [3, 30])
+@pytest.mark.parametrize("step", [3, 45])
 def test_killed_while_the_backup_is_written(where, step, reference, tmp_path):
     process = start(tmp_path, "numpy", str(step), where)
     process.communicate(timeout=60)
