@@ -22,7 +22,7 @@ from parity.case import Case, Results
 from parity.data import Array, draw, generator
 from parity.sides import Keras
 from parity.sides.base import Batch, Side, key
-from parity.tolerances import STEP
+from parity.tolerances import FULL_SIZE, STEP
 
 _CLASSES = 7
 _PIXEL = 64.0  # about the size of a prepared pixel
@@ -139,8 +139,9 @@ def _step(network: str, asked: Photographs, first: str | None, quick: bool) -> C
 
     part = "all of it" if first is None else f"trained from {first} on"
     words = f"{asked.side} x {asked.side}, a step of training, {part}"
+    tolerance = STEP if quick else FULL_SIZE
     return Case(
-        network, words, measure, quick=quick, tolerance=STEP, conditioned=True, floor=_FLOOR
+        network, words, measure, quick=quick, tolerance=tolerance, conditioned=True, floor=_FLOOR
     )
 
 

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinyconv
+from tinyconv.applications import imagenet_utils
 from tinyconv.data import digits, fashion_mnist
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -31,6 +34,8 @@ def test_every_example_is_run_here():
         "02_fashion_mnist_cnn.py",
         "03_callbacks.py",
         "04_global_average_pooling.py",
+        "05_pretrained_resnet50.py",
+        "06_vgg16_features.py",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
@@ -93,3 +98,55 @@ def test_global_average_pooling(tfds_folder, tmp_path, monkeypatch, capsys):
     pooled = result["results"][0]["model"].predict(image)
     np.testing.assert_allclose(pooled, result["model"].predict(image), rtol=1e-6)
     assert 0 <= result["dog"] <= 1
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """The path of a JPEG file of 90 x 60 pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), "uint8")
+    tinyconv.utils.save_img(tmp_path / "photograph.jpg", pixels, scale=False)
+    return str(tmp_path / "photograph.jpg")
+
+
+def run_on(photograph, name, weights, monkeypatch):
+    """An example in the folder of the photograph, with its names."""
+    monkeypatch.chdir(Path(photograph).parent)
+    monkeypatch.setattr(sys, "argv", [name, "--image", photograph, "--weights", str(weights)])
+    return runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_pretrained_resnet50(photograph, tmp_path, monkeypatch, capsys):
+    content = json.dumps({str(i): [f"n{i:08}", f"class_{i}"] for i in range(1000)}).encode()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "imagenet_class_index.json").write_bytes(content)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    index = imagenet_utils._INDEX._replace(md5=hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(imagenet_utils, "_INDEX", index)
+    model = tinyconv.applications.ResNet50(weights=None)
+    model.save_weights(tmp_path / "r.weights.h5")
+
+    name = "05_pretrained_resnet50.py"
+    result = run_on(photograph, name, tmp_path / "r.weights.h5", monkeypatch)
+    expected = model.predict(result["x"], verbose=0)
+    np.testing.assert_allclose(result["predictions"], expected, rtol=1e-4)
+    best = f"class {expected[0].argmax()}"
+    assert best in capsys.readouterr().out.splitlines()[1]
+    assert (tmp_path / "pretrained_resnet50.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 5])
+def test_vgg16_features(blocks, photograph, tmp_path, monkeypatch, capsys):
+    """A file that ends behind a block cuts the network off there, and it says so."""
+    whole = tinyconv.applications.VGG16(weights=None, include_top=False)
+    part = tinyconv.Model(whole.input, whole.get_layer(f"block{blocks}_pool").output)
+    part.save(tmp_path / "blocks.h5")
+
+    result = run_on(photograph, "06_vgg16_features.py", tmp_path / "blocks.h5", monkeypatch)
+    features = part.get_layer("block1_conv2").output
+    expected = tinyconv.Model(part.input, features).predict(result["x"], verbose=0)
+    np.testing.assert_allclose(result["features"][0], expected[0], rtol=1e-4, atol=1e-3)
+    assert len(result["features"]) == blocks
+    out = capsys.readouterr().out
+    assert f"block{blocks}_conv" in out
+    assert (f"to block{blocks}_pool, the rest cut off" in out) == (blocks < 5)
+    assert (tmp_path / "vgg16_features.png").stat().st_size > 10_000

@@ -1,0 +1,108 @@
+"""What VGG16 sees in a photograph: its feature maps, block by block.
+
+    python examples/06_vgg16_features.py --image elephant.jpg
+
+The weights (56 MB) are downloaded once, into Keras' own folder. `--weights` takes a file; where
+that holds only the first blocks, the network is cut off behind them, and the picture says so.
+"""
+
+import argparse
+
+import numpy as np
+
+import tinyconv as tc
+from tinyconv.applications.vgg16 import VGG16, preprocess_input
+from tinyconv.explain import style
+
+SIDE = 320  # pixels of the longer side; without its dense layers, the network takes any size
+ROWS, COLUMNS = 2, 6  # of maps to draw for each block
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--image", required=True, help="a photograph")
+parser.add_argument("--weights", default="imagenet", help="a file in place of ImageNet's weights")
+options = parser.parse_args()
+
+
+def network():
+    """VGG16 without its dense layers, and the numbers of the blocks that have trained weights."""
+    if options.weights == "imagenet":
+        return VGG16(weights="imagenet", include_top=False), [1, 2, 3, 4, 5]
+    model = VGG16(weights=None, include_top=False)
+    random = {layer.name: layer.get_weights() for layer in model.layers}
+    model.load_weights(options.weights, by_name=True)
+    left = [
+        layer.name
+        for layer in model.layers
+        if layer.weights and np.array_equal(layer.get_weights()[0], random[layer.name][0])
+    ]
+    # block4_conv1: up to block 3 all weights were in the file.
+    return model, list(range(1, int(left[0][5]) if left else 6))
+
+
+whole, blocks = network()
+if not blocks:
+    raise SystemExit(f"{options.weights} holds not even the first block of VGG16")
+last = [f"block{block}_conv{2 if block < 3 else 3}" for block in blocks]
+# A model of as many outputs as there are blocks: all of them in one pass.
+model = tc.Model(whole.input, [whole.get_layer(name).output for name in last])
+
+photograph = tc.utils.load_img(options.image)
+photograph.thumbnail((SIDE, SIDE))
+x = preprocess_input(tc.utils.img_to_array(photograph)[None])
+features = model.predict(x, verbose=0)
+features = [maps[0] for maps in (features if isinstance(features, list) else [features])]
+for name, maps in zip(last, features, strict=True):
+    silent = (maps.max(axis=(0, 1)) == 0).sum()
+    print(f"{name}: {maps.shape[2]} maps of {maps.shape[0]} x {maps.shape[1]}, {silent} all zero")
+
+title = "VGG16"
+if blocks[-1] < 5:
+    title += f" to block{blocks[-1]}_pool, the rest cut off"
+    print(
+        f"{title}: {model.count_params():,} of {whole.count_params():,} parameters, for "
+        f"{options.weights} holds no more"
+    )
+
+
+def different(maps):
+    """Some of the livelier half of the maps, each as unlike those before it as there is."""
+    inside = maps[2:-2, 2:-2] if min(maps.shape[:2]) > 8 else maps  # the border sees zeros
+    values = inside.reshape(-1, maps.shape[2])
+    spread = values.std(axis=0)
+    lively = np.argsort(-spread, kind="stable")[: len(spread) // 2]
+    centred = values[:, lively] - values[:, lively].mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=0) + 1e-9  # a map of one value is like no other
+    alike = np.abs(centred.T @ centred)
+    chosen = [0]
+    while len(chosen) < ROWS * COLUMNS:
+        likeness = alike[chosen].max(axis=0)
+        likeness[chosen] = np.inf
+        chosen.append(int(likeness.argmin()))
+    return np.moveaxis(maps[..., lively[chosen]], -1, 0)
+
+
+def draw(path):
+    """The photograph, and for each block the maps of its last convolution."""
+    width = 11.0
+    row = width / COLUMNS * photograph.height / photograph.width  # inches of a row of maps
+    heights = [2 * row, *[ROWS * row + 0.4] * len(blocks)]
+    figure = style.new_figure(width, sum(heights) + 0.5)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    figure.suptitle(title, color=style.INK, fontsize=14)
+    first, *strips = figure.subfigures(len(heights), 1, height_ratios=heights)
+    top = first.subplots()
+    top.imshow(photograph)
+    top.set_axis_off()
+    for strip, name, maps in zip(strips, last, features, strict=True):
+        rows, columns, filters = maps.shape
+        caption = f"{name}: {ROWS * COLUMNS} of {filters} maps, {columns} x {rows}"
+        strip.suptitle(caption, color=style.FAINT, fontsize=10)
+        panels = strip.subplots(ROWS, COLUMNS).flat
+        for panel, values in zip(panels, different(maps), strict=True):
+            # A few very bright pixels would leave the rest of the map in the dark.
+            panel.imshow(values, cmap="magma", vmin=0, vmax=np.quantile(values, 0.995) or 1)
+            panel.set_axis_off()
+    figure.savefig(path, dpi=120)
+
+
+draw("vgg16_features.png")
