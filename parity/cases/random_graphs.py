@@ -85,7 +85,7 @@ def graphs(draw_one: st.DrawFn, inside: tuple[Shape, ...] | None = None) -> Grap
 @st.composite
 def _inputs(draw_one: st.DrawFn) -> list[Shape]:
     image = st.tuples(st.integers(2, 5), st.integers(2, 5), st.integers(1, 3))
-    found = [draw_one(st.one_of(image, st.tuples(st.integers(1, 5))))]
+    found: list[Shape] = [draw_one(st.one_of(image, st.tuples(st.integers(1, 5))))]
     if draw_one(st.booleans()):
         other = st.one_of(image, st.tuples(st.integers(1, 5)))
         found.append(draw_one(st.one_of(st.just(found[0]), other)))
@@ -166,7 +166,7 @@ def _join(draw_one: st.DrawFn, sketch: _Sketch, at: int) -> None:
 @st.composite
 def _model(draw_one: st.DrawFn, sketch: _Sketch, at: int) -> None:
     """A graph of its own, of one or two inputs."""
-    sources = (at,)
+    sources: tuple[int, ...] = (at,)
     if draw_one(st.booleans()):
         sources = (at, draw_one(st.integers(0, len(sketch.shapes) - 1)))
     graph = draw_one(graphs(tuple(sketch.shapes[source] for source in sources)))
@@ -196,7 +196,7 @@ def graph_case(graph: Graph, name: str = "") -> Case:
               for place, shape in enumerate(shapes_of(graph))]  # fmt: skip
         x = xs if len(xs) > 1 else xs[0]
         batch = Batch(x, ys if len(ys) > 1 else ys[0])
-        results = {}
+        results: Results = {}
         for mode in (True, False):
             found = side.layer(graph.build(side, dtype), [x], mode)
             results |= {f"{key}, {'training' if mode else 'inference'}": value

@@ -153,6 +153,17 @@ def test_the_order_of_names():
     assert len(ours.evaluate(X, Y, verbose=0)) == 5
 
 
+def test_metrics_of_one_name_are_told_apart():
+    wanted = {"loss": BOTH, "metrics": [["accuracy", "accuracy"], []]}
+    ours, theirs = pair(**wanted, weighted_metrics=[["accuracy"], []])
+    names = ["kind_accuracy", "kind_accuracy_1", "kind_weighted_accuracy"]
+    mine = ours.train_on_batch(X, Y, sample_weight=WEIGHTS, return_dict=True)
+    other = theirs.train_on_batch(X, Y, sample_weight=WEIGHTS, return_dict=True)
+    assert [name for name in mine if "accuracy" in name] == names
+    for name in names:
+        assert mine[name] == pytest.approx(float(other[name]), rel=1e-5)
+
+
 def test_an_unfit_loss_leaves_the_model_as_it_was():
     ours, _ = pair(loss=BOTH)
     before, optimizer = ours.get_weights(), ours.optimizer

@@ -46,9 +46,11 @@ class MetricSet:
                 outputs = shapes[index][-1] if shapes else None
                 for request in requests:
                     metric = metrics_lib.get(request, losses[index], outputs)
-                    if several and not metric.name.startswith(prefixes[index]):
-                        metric.name = prefixes[index] + metric.name
+                    taken = {other.name for other in self.all}
+                    metric.name = _free_name(metric.name, prefixes[index], counted, taken)
                     self.others.append((index, counted, metric))
+        if several:  # the order in which Keras' evaluate returns them
+            self.others.sort(key=lambda entry: entry[2].name)
 
     @property
     def all(self) -> list[metrics_lib.Metric]:
@@ -75,6 +77,18 @@ class MetricSet:
             weight = batch.weights[index] if counted else None
             metric.update_state(batch.y[index], result.predictions[index], weight)
         return self.results()
+
+
+def _free_name(name: str, prefix: str, counted: bool, taken: set[str]) -> str:
+    """head_accuracy; head_weighted_accuracy or head_accuracy_1 where there is one already."""
+    own = name[len(prefix) :] if name.startswith(prefix) else name
+    if counted and f"{prefix}{own}" in taken:
+        own = f"weighted_{own}"
+    free, number = f"{prefix}{own}", 0
+    while free in taken:
+        number += 1
+        free = f"{prefix}{own}_{number}"
+    return free
 
 
 def _requests(objective: Objective, given: Any) -> list[list[Any]]:
