@@ -324,7 +324,9 @@ def test_a_zip_bomb(tmp_path, peak):
 def test_a_long_configuration(tmp_path, peak):
     entries = {"metadata.json": "{}", "config.json": " " * (17 << 20), "model.weights.h5": ""}
     file = archive_of(tmp_path / "long.keras", entries)
-    with pytest.raises(ValueError, match=r"long\.keras: config\.json has 17,825,792 bytes: refused"):
+    with pytest.raises(
+        ValueError, match=r"long\.keras: config\.json has 17,825,792 bytes: refused"
+    ):
         load_model(file)
 
 
@@ -336,7 +338,9 @@ def test_a_size_that_is_a_lie(tmp_path, peak):
         with archive.open("config.json", "w") as entry:
             for _ in range(200):
                 entry.write(bytes(1 << 20))
-    content = file.read_bytes().replace((200 << 20).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    content = file.read_bytes().replace(
+        (200 << 20).to_bytes(4, "little"), (10).to_bytes(4, "little")
+    )
     file.write_bytes(content)
     with pytest.raises(ValueError, match=r"liar\.keras: "):
         load_model(file)

@@ -181,7 +181,9 @@ def test_by_name_reads_the_layers_of_the_same_names(tmp_path):
     new = model.layers[1].get_weights()
     load_weights(model, file, by_name=True)
     np.testing.assert_array_equal(model.get_weights()[0], SMALL["first"][0][1])
-    assert all(np.array_equal(a, b) for a, b in zip(model.layers[1].get_weights(), new, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(model.layers[1].get_weights(), new, strict=True)
+    )
     with pytest.raises(ValueError, match=r"w\.h5: Dense 'new': expected kernel of shape \(3, 5\)"):
         load_weights(model, file)
 
@@ -207,7 +209,9 @@ def test_by_name_and_skip_mismatch(tmp_path):
 
 def test_too_few_layers_are_told_with_a_hint(tmp_path):
     file = write(tmp_path / "w.h5", {"first": SMALL["first"]})
-    with pytest.raises(ValueError, match=r"w\.h5: .* has 2 layers with weights.*holds 1\. With by_n"):
+    with pytest.raises(
+        ValueError, match=r"w\.h5: .* has 2 layers with weights.*holds 1\. With by_n"
+    ):
         load_weights(small(), file)
 
 
