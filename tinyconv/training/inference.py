@@ -102,6 +102,7 @@ class Inference(Compiled):
         """Loss and metrics of one batch, in inference mode."""
         batch = self._whole("test_on_batch", x, y, sample_weight)
         warn_if_foreign(self, batch.x)
+        self.reset_metrics()
         logs = self._test_batch(batch)
         return logs if return_dict else in_order_of_metrics(logs)
 

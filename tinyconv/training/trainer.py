@@ -212,11 +212,12 @@ class Trainer(Inference):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on one batch; as in Keras the metrics run on until `reset_metrics()`.
+        """One step on one batch; its loss and metrics, which are those of this batch alone.
 
         It leaves `input_record` alone: that is what `fit` saw.
         """
         batch = self._whole("train_on_batch", x, y, sample_weight, class_weight)
         self._begin_training()
+        self.reset_metrics()
         logs = self._train_batch(batch)
         return logs if return_dict else in_order_of_metrics(logs)
