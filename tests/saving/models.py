@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 
 import tinyconv
@@ -15,7 +17,12 @@ TARGETS = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], "float32")
 def network(trained: bool = True) -> tinyconv.Model:
     """A convolution, a nested model with BatchNormalization, Adam."""
     block = tinyconv.Sequential(
-        [layers.Conv2D(3, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU()],
+        [
+            tinyconv.Input((6, 6, 2)),
+            layers.Conv2D(3, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+        ],
         name="block",
     )
     parts = [layers.Conv2D(2, 3, name="stem"), block, layers.Flatten(), layers.Dense(2)]
@@ -41,3 +48,11 @@ def same_weights(model: tinyconv.Model, weights: list[np.ndarray]) -> bool:
     """Whether every weight is bit for bit the one given."""
     pairs = zip(model.get_weights(), weights, strict=True)
     return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def archive_of(path, entries, compression=zipfile.ZIP_STORED):
+    """A zip archive with these entries."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path

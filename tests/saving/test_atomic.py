@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("h5py")
 
-from tests.saving.models import network  # noqa: E402
-from tinyconv.saving import atomic, load_model  # noqa: E402
+from tests.saving.models import network
+from tinyconv.saving import atomic, load_model
 
 ENDINGS = (".keras", ".h5", ".weights.h5")
 
@@ -58,7 +58,7 @@ def test_a_full_disk_leaves_the_old_file(step, ending, tmp_path, monkeypatch):
     old = file.read_bytes()
     with monkeypatch.context() as patch:
         STEPS[step](patch)
-        with pytest.raises(OSError, match="could not write it.*No space left") as caught:
+        with pytest.raises(OSError, match=r"could not write it.*No space left") as caught:
             save(model, file)
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(file)
@@ -101,9 +101,14 @@ def test_a_real_limit_on_the_size_of_files(ending, tmp_path):
 def test_whatever_comes_up_leaves_no_temporary_file(error, tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"old")
-    with pytest.raises(type(error)), atomic.atomic_path(file) as temporary:
-        temporary.write_bytes(b"half of the")
-        raise error
+
+    def write():
+        with atomic.atomic_path(file) as temporary:
+            temporary.write_bytes(b"half of the")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert file.read_bytes() == b"old"
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 

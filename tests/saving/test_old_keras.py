@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("h5py")
 
-import tinyconv  # noqa: E402
-from tests.saving.old_keras import called, dense, start, values, write  # noqa: E402
-from tinyconv.saving import load_model, load_weights  # noqa: E402
+import tinyconv
+from tests.saving.old_keras import called, dense, start, values, write
+from tinyconv.saving import load_model, load_weights
 
 SMALL = {
     "flatten": [],
