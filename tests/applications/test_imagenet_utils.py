@@ -112,6 +112,15 @@ def test_decode_predictions(keras_home, classes):
     assert len(decode_predictions(predictions)[0]) == 5
 
 
+def test_decode_predictions_is_keras_own(keras_home, classes, monkeypatch):
+    from keras.src.applications import imagenet_utils as theirs
+
+    place(keras_home, classes)
+    monkeypatch.setattr(theirs, "CLASS_INDEX", json.loads(classes))
+    predictions = RNG.random((3, 1000)).astype("float32")
+    assert decode_predictions(predictions, 7) == theirs.decode_predictions(predictions, 7)
+
+
 def test_the_classes_are_downloaded(keras_home, classes, web, monkeypatch):
     web.url("/data/imagenet_class_index.json", sends(classes))
     folder = f"http://127.0.0.1:{web.server_port}/data/"

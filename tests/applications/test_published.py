@@ -16,6 +16,9 @@ from tinyconv.applications import ResNet50, resnet50, vgg16  # noqa: E402
 from tinyconv.data.cache import CorruptFileError  # noqa: E402
 from tinyconv.data.download import DownloadError  # noqa: E402
 
+# Keras' own arrays, with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
 
 def test_names_addresses_and_checksums_are_keras_own():
     from keras.src.applications import resnet

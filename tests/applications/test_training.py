@@ -12,6 +12,9 @@ import tinyconv  # noqa: E402
 from parity.sides.base import key  # noqa: E402
 from tests.applications.networks import images, made  # noqa: E402
 
+# Keras' own arrays, with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
 FIRST = {"VGG16": "block4_conv1", "ResNet50": "conv5_block1_1_conv"}
 LABELS = np.array([0, 1, 1, 0])
 

@@ -13,6 +13,9 @@ import tinyconv  # noqa: E402
 from tests.applications.networks import images, made  # noqa: E402
 from tinyconv import initializers  # noqa: E402
 
+# Keras' own arrays, with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
 
 @pytest.mark.parametrize("network", ["VGG16", "ResNet50"])
 @pytest.mark.parametrize("top", [True, False], ids=["top", "no top"])
@@ -44,6 +47,24 @@ def test_weights_travel_back(tmp_path):
     for weight, other, third in zip(model.weights, twin.weights, theirs.weights, strict=True):
         np.testing.assert_array_equal(weight.numpy(), other.numpy())
         np.testing.assert_array_equal(weight.numpy(), third.numpy())
+
+
+@pytest.mark.parametrize("ending", [".h5", ".weights.h5"])
+def test_a_top_of_another_name_is_read(ending, keras_files, tmp_path):
+    """In the published file of ResNet-50 it is called probs."""
+    file, theirs = keras_files("ResNet50", True, ending)
+    renamed = tmp_path / f"renamed{ending}"
+    renamed.write_bytes(file.read_bytes())
+    with h5py.File(renamed, "r+") as h5:
+        if ending == ".h5":
+            names = [name.replace("predictions", "probs") for name in h5.attrs["layer_names"]]
+            h5.attrs["layer_names"] = names
+            h5.move("predictions", "probs")
+        else:
+            h5["layers/dense/vars"].attrs["name"] = "probs"
+    ours = made(tinyconv, "ResNet50", weights=renamed)
+    for weight, expected in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), expected.numpy(), weight.path)
 
 
 # ---- files that do not fit ------------------------------------------------------

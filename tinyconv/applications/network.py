@@ -75,7 +75,9 @@ def assemble(
         elif pooling is not None:
             x = _POOLINGS[pooling](name=network.pooling_names.get(pooling))(x)
         model = Functional(_origins(start), x, name=name)
-    if file is not None:
+    if weights == files.IMAGENET and file is not None:
+        model.load_weights(file)  # its checksum says that it is the right one
+    elif file is not None:
         files.load(owner, model, file, network.top_names)
     if weights == files.IMAGENET and input_tensor is None:
         model.input_record = [input_record()]

@@ -62,46 +62,51 @@ def find(owner: str, weights: Any, published: Published) -> Path | None:
 
 
 def load(owner: str, model: Model, file: Path, top_names: Sequence[str]) -> None:
-    """Read weights into a model; nothing changes unless the file is of this very network.
+    """Read a file of the reader's own; nothing changes unless it is of this very network.
 
-    The layers of a file are told by their names, so that it may hold them in any order.
+    The layers below the top are told by their names. Those of the top may have others, as
+    they had in older versions of Keras: then the order decides.
 
     Raises:
         ValueError: naming the file, and what it holds instead.
         OSError: if it is not an HDF5 or `.keras` file.
     """
-    held, by_name = _layers_in(file)
-    places = dict(weights_h5.places(model))
-    wanted = {layer.name for layer in places.values() if layer.weights}
-    if held is not None:
-        _check_names(owner, file, wanted, set(held.values()), set(top_names))
-        for place, name in held.items():
-            if not by_name and (place not in places or places[place].name != name):
-                raise FileError(
-                    f"{file}: the layers of {owner} are there in another order: "
-                    f"{name!r} is where {places[place].name if place in places else None!r} "
-                    "should be"
-                )
+    places = {place: each.name for place, each in weights_h5.places(model) if each.weights}
+    wanted, top = list(places.values()), set(top_names)
+    held, legacy = _layers_in(file, list(places))
+    by_name = legacy and set(held) == set(wanted)
+    if held:
+        _check_names(owner, file, wanted, held, top)
+    for expected, found in zip(wanted, held, strict=False):
+        if not by_name and expected != found and expected not in top:
+            raise FileError(
+                f"{file}: the layers of {owner} are there in another order: {found!r} is where "
+                f"{expected!r} should be"
+            )
     saving.load_weights(model, file, by_name=by_name)
 
 
-def _check_names(owner: str, file: Path, wanted: set[str], held: set[str], top: set[str]) -> None:
-    missing, surplus = wanted - held, held - wanted
-    if not missing and not surplus:
+def _check_names(
+    owner: str, file: Path, wanted: Sequence[str], held: Sequence[str], top: set[str]
+) -> None:
+    body = set(wanted) - top
+    missing, surplus = body - set(held), set(held) - body
+    heads = len(set(wanted) & top)
+    if not missing and len(surplus) == heads:
         return
-    if missing <= top and not surplus:
+    if not missing and not surplus:
         raise FileError(
-            f"{file}: the file holds {owner} without its top ({_some(missing)}). Pass "
+            f"{file}: the file holds {owner} without its top ({_some(top)}). Pass "
             "include_top=False, or a file with the top"
         )
-    if surplus <= top and not missing:
+    if not missing and not heads:
         raise FileError(
             f"{file}: the file holds {owner} with its top ({_some(surplus)}). Pass "
             "include_top=True, or a file without the top (a name that ends in _notop)"
         )
     raise FileError(
-        f"{file}: the file is not of {owner}, or not all of it. Missing: {_some(missing)}. "
-        f"Without a place: {_some(surplus)}"
+        f"{file}: the file is not of {owner}, or not all of it. Missing: "
+        f"{_some(set(wanted) - set(held))}. Without a place: {_some(set(held) - set(wanted))}"
     )
 
 
@@ -111,27 +116,29 @@ def _some(names: set[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "") if names else "nothing"
 
 
-def _layers_in(file: Path) -> tuple[dict[str, str] | None, bool]:
-    """(name of each layer with weights by its place, whether the file is read by name).
+def _layers_in(file: Path, places: Sequence[str]) -> tuple[list[str], bool]:
+    """Names of the layers with weights, as they meet those of the model, and if it is legacy.
 
-    None in place of the names where the file has none.
+    Args:
+        places: of the model's layers in a `.weights.h5` file.
+
+    Returns:
+        No names where the file has none: Keras did not always keep them.
     """
     content = archive.weights_in(file) if file.suffix == ".keras" else None
     with reading(file, content) as h5:
         group = legacy_h5.weights_group(h5)
         if group is not None:
-            names = [
-                name
-                for name in read_names(group, "layer_names") or ()
-                if name in group and read_names(group[name], "weight_names")
-            ]
-            return {name: name for name in names}, True
-        layers: Any = h5.get("layers", {})
+            names = read_names(group, "layer_names") or []
+            filled = [n for n in names if n in group and read_names(group[n], "weight_names")]
+            return filled, True
+        members: Any = h5.get("layers", {})
         found = {}
-        for place in layers:
-            variables = layers[place].get("vars", {})
+        for place in members:
+            variables = members[place].get("vars", {})
             if len(variables):
-                if "name" not in variables.attrs:
-                    return None, False  # written before Keras kept the names
-                found[f"layers/{place}"] = text(variables.attrs["name"])
-        return found, False
+                found[f"layers/{place}"] = variables.attrs.get("name")
+        if None in found.values():
+            return [], False
+        order = [*(p for p in places if p in found), *(p for p in found if p not in places)]
+        return [text(found[place]) for place in order], False
