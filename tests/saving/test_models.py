@@ -251,3 +251,21 @@ def test_constructors_take_what_has_no_effect():
     assert optimizers.Adam(use_ema=False, jit_compile=True, loss_scale_factor=None).beta_1 == 0.9
     with pytest.raises(TypeError, match="Adam: argument 'use_ema' is supported as False only"):
         optimizers.Adam(use_ema=True)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_layer_in_several_models_is_not_copied_silently(ending, tmp_path):
+    common, image = layers.Dense(4, name="common"), tinyconv.Input((4,))
+    inner = []
+    for name in ("one", "two"):
+        start = tinyconv.Input((4,))
+        inner.append(tinyconv.Model(start, layers.Dense(3)(common(start)), name=name))
+    model = tinyconv.Model(image, layers.Add()([each(image) for each in inner]), name="outer")
+    with pytest.raises(ValueError, match="'outer': Dense 'common' is shared by several models"):
+        model.save(tmp_path / f"model{ending}")
+    assert list(tmp_path.iterdir()) == []
+    model.save_weights(tmp_path / "model.weights.h5")
+    before = model.get_weights()
+    model.set_weights([0 * array for array in before])
+    model.load_weights(tmp_path / "model.weights.h5")
+    assert same_weights(model, before)

@@ -38,7 +38,7 @@ def pack(model: Model, include_optimizer: bool) -> memoryview:
         "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),
         _RECORD: revive.records_to_json(model),
     }
-    config = to_keras.layer_entry(model)
+    config = to_keras.model_entry(model)
     if include_optimizer and model.compiled:
         config["compile_config"] = to_keras.compile_settings(model.compile_arguments)
     content = io.BytesIO()

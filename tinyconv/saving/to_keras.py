@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyconv import losses, metrics
@@ -13,6 +13,32 @@ if TYPE_CHECKING:
     from tinyconv.layers.base import Layer
 
 _LAYOUT = "channels_last"
+
+
+def model_entry(model: Any) -> dict[str, Any]:
+    """A whole model.
+
+    Raises:
+        ValueError: naming the layer, for what Keras' files can't hold.
+    """
+    seen: set[int] = set()
+    for layer in _layers_inside(model):
+        if layer.weights and id(layer) in seen:
+            raise ValueError(
+                f"{model!r}: {layer!r} is shared by several models inside it. In a file each would "
+                "have a copy of its own; save_weights writes it once"
+            )
+        seen.add(id(layer))
+    return layer_entry(model)
+
+
+def _layers_inside(model: Any) -> Iterator[Layer]:
+    """The layers of a model and of the models in it."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _layers_inside(layer)
+        else:
+            yield layer
 
 
 def layer_entry(layer: Layer) -> dict[str, Any]:

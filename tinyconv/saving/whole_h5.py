@@ -28,7 +28,7 @@ def pack(model: Model, include_optimizer: bool) -> memoryview:
     def fill(h5: Any) -> None:
         h5.attrs["keras_version"] = legacy_h5.KERAS_VERSION
         h5.attrs["backend"] = legacy_h5.BACKEND
-        h5.attrs["model_config"] = json.dumps(to_keras.layer_entry(model))
+        h5.attrs["model_config"] = json.dumps(to_keras.model_entry(model))
         if include_optimizer and model.compiled:
             settings = to_keras.compile_settings(model.compile_arguments)
             settings["optimizer_config"] = settings.pop("optimizer")
