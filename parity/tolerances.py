@@ -82,11 +82,12 @@ NETWORK = Tolerance(
 )
 
 FULL_SIZE = Tolerance(
-    2e-3,
+    2.5e-1,
     1e-11,
-    "A step of a network for photographs. Of its millions of activations one or the other lies "
-    "within a float32 rounding of the kink of a ReLU or of another maximum of its window, and "
-    "sends its gradient in one library and not in the other: VGG16 at 160 x 160 has one such "
-    "maximum among 204,800 activations of its last block, which is 9e-4 of the gradient. In "
-    "float64 it does not happen, and there the proof lies.",
+    "A step of a network for photographs. Of its millions of activations one or two a layer lie "
+    "within a float32 rounding of the kink of a ReLU or of another maximum of their window, and "
+    "send their gradient in one library and not in the other. That is one term of the few hundred "
+    "that an element of a gradient is summed from, and those are mostly zero: of ResNet-50's "
+    "kernels tf.keras in float32 is up to 1.2e-1 from tf.keras in float64, tinyconv up to 7.5e-2, "
+    "and the two may add up. In float64 it does not happen, and there the proof lies.",
 )
