@@ -22,6 +22,7 @@ class Activation(Layer):
     """
 
     config_keys: tuple[str, ...] = ("activation",)
+    steady = True
 
     def __init__(self, activation: Any, **base: Any) -> None:
         super().__init__(**base)

@@ -20,6 +20,7 @@ class Affine(Layer):
         kernel_regularizer, bias_regularizer: penalties added to the loss.
     """
 
+    steady = True
     affine_keys = (
         "activation", "use_bias", "kernel_initializer", "bias_initializer",
         "kernel_regularizer", "bias_regularizer",

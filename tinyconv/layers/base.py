@@ -64,6 +64,7 @@ class Layer(Drawable):
     config_keys: tuple[str, ...] = ()  # constructor arguments, kept as attributes
     rank: int | None = None  # required rank of the input, if any
     axes = "(batch, ...)"  # what the axes of the input mean
+    steady = False  # whether y is the same in training as in inference; see `constant`
     activation: Activation = LINEAR  # applied last; a loss may take it over, see forward_logits
 
     def __init__(
@@ -116,6 +117,14 @@ class Layer(Drawable):
     def final_activation(self) -> str:
         """Name of the activation that y has gone through last."""
         return self.activation.name
+
+    def constant(self, training: bool) -> bool:
+        """Whether y follows from x and the weights alone, and nothing else changes with it.
+
+        Only then may `fit(cache_frozen_features=True)` keep y. In training that is taken for
+        granted of no class that does not say so by `steady = True`: it may draw random numbers.
+        """
+        return self.steady or not training
 
     def backward_parameters(self, dy: Any, cache: Cache) -> Gradients:
         """The gradients of the parameters alone, where nobody below needs dx."""

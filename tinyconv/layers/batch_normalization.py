@@ -93,11 +93,15 @@ class BatchNormalization(Layer):
         self.add_weight("moving_mean", shape, self.moving_mean_initializer, trainable=False)
         self.add_weight("moving_variance", shape, self.moving_variance_initializer, trainable=False)
 
+    def constant(self, training: bool) -> bool:
+        """Where it takes the moving statistics."""
+        return not (training and self.trainable)
+
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """x^ = (x - mean) / sqrt(variance + epsilon),  y = gamma * x^ + beta."""
         backend, x = get_backend(), self.prepare(x)
         gamma, beta = self._gamma_beta()
-        by_batch = training and self.trainable
+        by_batch = not self.constant(training)
         if by_batch:
             y, mean, variance = backend.batch_norm(x, gamma, beta, self.epsilon)
             for key, batch in (("moving_mean", mean), ("moving_variance", variance)):

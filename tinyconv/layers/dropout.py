@@ -41,6 +41,10 @@ class Dropout(Layer):
         """What the masks are drawn from."""
         return self._own_generator or random.generator()
 
+    def constant(self, training: bool) -> bool:
+        """Unless it drops something."""
+        return not training or self.rate == 0
+
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = x * kept / (1 - rate) in training, else x."""
         x = self.prepare(x)

@@ -15,6 +15,7 @@ class GlobalPooling2D(Layer):
     """Base of the two: x (N, H, W, C) -> y (N, C), or (N, 1, 1, C) with `keepdims`."""
 
     config_keys = ("keepdims",)
+    steady = True
     rank = 4
     axes = "(batch, height, width, channels)"
 

@@ -13,6 +13,8 @@ from tinyconv.layers.base import Cache, Gradients, Layer
 class Merge(Layer):
     """A layer that is called on a list of inputs, and whose backward returns a list of dx."""
 
+    steady = True
+
     def check_shape(self, shape: Any) -> None:
         """A list of shapes of one rank that fit each other."""
         if not isinstance(shape, list) or not shape:

@@ -16,6 +16,7 @@ class Rescaling(Layer):
     """
 
     config_keys = ("scale", "offset")
+    steady = True
 
     def __init__(self, scale: float, offset: float = 0.0, **base: Any) -> None:
         super().__init__(**base)

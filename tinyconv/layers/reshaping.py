@@ -17,6 +17,8 @@ from tinyconv.layers.windowed import check_data_format
 class Flatten(Layer):
     """x (N, ...) -> y (N, values), in the order of memory: height, width, channels."""
 
+    steady = True
+
     def __init__(self, data_format: str | None = None, **base: Any) -> None:
         super().__init__(**base)
         check_data_format(data_format, self)
@@ -49,6 +51,7 @@ class Reshape(Layer):
     """
 
     config_keys = ("target_shape",)
+    steady = True
 
     def __init__(self, target_shape: Any, **base: Any) -> None:
         super().__init__(**base)
@@ -97,6 +100,7 @@ class ZeroPadding2D(Layer):
     """
 
     config_keys = ("padding",)
+    steady = True
     rank = 4
     axes = "(batch, height, width, channels)"
 

@@ -18,6 +18,7 @@ class Windowed(Layer):
     """
 
     rank = 4
+    steady = True
     axes = "(batch, height, width, channels)"
 
     def __init__(

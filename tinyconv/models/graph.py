@@ -79,11 +79,23 @@ class Graph:
         self.inputs = list(range(len(inputs)))
         self._append(nodes, slots, None)
         self.outputs = [slots[id(tensor)] for tensor in outputs]
+        self._finish()
+
+    def part(self, steps: Sequence[Step], inputs: list[int], outputs: list[int]) -> Graph:
+        """A graph of some of the steps, from slots to slots of this one."""
+        part = object.__new__(Graph)
+        part.steps = [step._replace(spent=[]) for step in steps]
+        part.slots, part.inputs, part.outputs = self.slots, inputs, outputs
+        part._finish()
+        return part
+
+    def _finish(self) -> None:
+        """What follows from the steps, the inputs and the outputs."""
         seen = set(self.outputs)
         for step in reversed(self.steps):
             step.spent.extend(slot for slot in {*step.sources, *step.targets} if slot not in seen)
             seen.update(step.spent)
-        self._last_steps = self._find_last_steps()
+        self.last_steps = self._find_last_steps()
 
     def _name(self, layers: Sequence[Any], prefix: str) -> None:
         """One path for each layer: two models inside may share it."""
@@ -123,7 +135,7 @@ class Graph:
         """What each output has gone through last, "linear" where no loss may take that over."""
         return [
             "linear" if step is None else self.steps[step].layer.final_activation
-            for step in self._last_steps
+            for step in self.last_steps
         ]
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
@@ -187,7 +199,7 @@ class Graph:
         values: list[Any] = [None] * self.slots
         for slot, array in zip(self.inputs, inputs, strict=True):
             values[slot] = array
-        bare = {step for step, left in zip(self._last_steps, logits, strict=False) if left}
+        bare = {step for step, left in zip(self.last_steps, logits, strict=False) if left}
         caches: list[Cache | None] = []
         for number, step in enumerate(self.steps):
             taken = [values[slot] for slot in step.sources]
