@@ -35,7 +35,8 @@ def split(graph: Graph) -> Split | None:
     None if no layer with weights is constant: then there is nothing worth keeping. A layer
     whose activation the loss may take over stays in the head.
     """
-    constant, features = set(graph.inputs), set()
+    constant = set(graph.inputs)
+    features: set[int] = set()
     for number, step in enumerate(graph.steps):
         mode = True if step.training is None else step.training
         fixed = step.layer.constant(mode) and not step.layer.trains

@@ -199,14 +199,15 @@ class Compiled(Layer):
         """Make ready for `_train_batch`: call it once before the first of a run of steps."""
         self._trained = Trained(self, self._parameters())
 
-    def _train_batch(self, batch: Batch) -> dict[str, float]:
-        """One training step; the running means with it."""
+    def _train_batch(self, batch: Batch, frozen: Any = None) -> dict[str, float]:
+        """One training step, by the model or its `CachedBase`; the running means with it."""
         assert self._trained is not None
-        return self.metric_set.update(train_step(self, self._trained, batch), batch)
+        return self.metric_set.update(train_step(frozen or self, self._trained, batch), batch)
 
-    def _test_batch(self, batch: Batch) -> dict[str, float]:
+    def _test_batch(self, batch: Batch, frozen: Any = None) -> dict[str, float]:
         """The running means with one batch more, in inference mode."""
-        return self.metric_set.update(forward_and_loss(self, batch, training=False)[0], batch)
+        result, _ = forward_and_loss(frozen or self, batch, training=False)
+        return self.metric_set.update(result, batch)
 
     def _predict_batch(self, inputs: list[Array]) -> list[Array]:
         """The outputs as NumPy arrays."""

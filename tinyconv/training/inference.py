@@ -77,7 +77,9 @@ class Inference(Compiled):
             results = self._evaluate(data, steps, calls)
         return results if return_dict else in_order_of_metrics(results)
 
-    def _evaluate(self, data: Source, steps: int | None, calls: CallbackList) -> dict[str, float]:
+    def _evaluate(
+        self, data: Source, steps: int | None, calls: CallbackList, frozen: Any = None
+    ) -> dict[str, float]:
         self.reset_metrics()
         calls.on_test_begin({})
         logs: dict[str, float] = {}
@@ -87,7 +89,7 @@ class Inference(Compiled):
                 if not done:
                     warn_if_foreign(self, batch.x)
                 calls.on_test_batch_begin(done, {})
-                logs = self._test_batch(batch)
+                logs = self._test_batch(batch, frozen)
                 calls.on_test_batch_end(done, logs)
                 done += 1
         data.end_epoch()

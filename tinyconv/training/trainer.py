@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tinyconv.callbacks.progress import progress_bar
 from tinyconv.geometry import integer
 from tinyconv.training.arrays import ArrayData
 from tinyconv.training.epochs import Epochs, check_steps
+from tinyconv.training.frozen import CachedBase
 from tinyconv.training.inference import Inference, in_order_of_metrics
 from tinyconv.training.input_record import InputRecord, warn_if_unscaled
 from tinyconv.training.position import Position
@@ -52,6 +54,7 @@ class Trainer(Inference):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
+        cache_frozen_features: bool | str | os.PathLike[str] = False,
     ) -> History:
         """Train for `epochs` - `initial_epoch` epochs.
 
@@ -78,6 +81,11 @@ class Trainer(Inference):
             validation_steps: batches to evaluate, from the first on; all unless given.
             validation_batch_size: `batch_size` unless given.
             validation_freq: epochs from one validation to the next.
+            cache_frozen_features: True computes what the frozen layers at the bottom of the
+                model make of a sample once and not every epoch (in memory up to 1 GiB, then in
+                a temporary file); the path of a folder keeps it there for later fits as well.
+                It is known by the sample's bytes, so the data may come in any order, but must
+                be the same every epoch.
 
         Returns:
             The `History`; its `history` holds a list a name, one value an epoch.
@@ -105,6 +113,9 @@ class Trainer(Inference):
                 )
         feed = Epochs(self, data, steps_per_epoch, initial_epoch, epochs)
         self._begin_training()
+        frozen = None
+        if cache_frozen_features is not False:
+            frozen = CachedBase(self, cache_frozen_features)
         self._record_inputs(data)
         history = History()
         calls = CallbackList(callbacks, self, history, progress_bar(verbose))
@@ -112,7 +123,8 @@ class Trainer(Inference):
         calls.set_params(params)
         self.stop_training, self.history = False, history
         self.position = Position(initial_epoch)
-        with calls, contextlib.closing(feed):
+        kept = contextlib.nullcontext() if frozen is None else contextlib.closing(frozen)
+        with kept, calls, contextlib.closing(feed):
             calls.on_train_begin({})
             start = self.position
             feed.go_to(start)
@@ -129,10 +141,14 @@ class Trainer(Inference):
                 feed.begin()
                 self.position.random_state = feed.random_state
                 records = (self.input_record or []) if recording else []
-                logs = self._train_epoch(feed, records, calls)
+                if frozen is not None:
+                    frozen.begin_epoch()
+                logs = self._train_epoch(feed, records, calls, frozen)
                 recording, params["steps"] = False, feed.steps
+                if frozen is not None:
+                    frozen.end_epoch(epoch, data.steps, feed.steps)
                 if validation is not None and epoch in validated:
-                    results = self._evaluate(validation, validation_steps, calls)
+                    results = self._evaluate(validation, validation_steps, calls, frozen)
                     logs.update({f"val_{name}": value for name, value in results.items()})
                 goes_on = feed.random_state if feed.under_way else None
                 self.position = Position(epoch + 1, 0, goes_on)
@@ -186,7 +202,11 @@ class Trainer(Inference):
             warn_if_unscaled(self, self.input_record, data.ranks)
 
     def _train_epoch(
-        self, feed: Epochs, records: list[InputRecord], calls: CallbackList
+        self,
+        feed: Epochs,
+        records: list[InputRecord],
+        calls: CallbackList,
+        frozen: CachedBase | None = None,
     ) -> dict[str, float]:
         step = self.position.step
         logs: dict[str, float] = self.metric_set.results() if step else {}
@@ -196,7 +216,7 @@ class Trainer(Inference):
             calls.on_train_batch_begin(step, {})
             for record, x in zip(records, batch.x, strict=False):
                 record.add(x)
-            logs = self._train_batch(batch)
+            logs = self._train_batch(batch, frozen)
             self.position.step = step + 1
             calls.on_train_batch_end(step, logs)
             step += 1
