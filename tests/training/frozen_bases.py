@@ -54,7 +54,11 @@ def two_towers():
 def ready(model, loss="sparse_categorical_crossentropy"):
     """The same weights each time, and compiled."""
     generator = np.random.default_rng(7)
-    model.set_weights([0.3 * generator.random(w.shape) - 0.1 for w in model.weights])
+    lows = [0.1 if w.name == "moving_variance" else -0.1 for w in model.weights]
+    shapes = [w.shape for w in model.weights]
+    model.set_weights(
+        [low + 0.3 * generator.random(shape) for low, shape in zip(lows, shapes, strict=True)]
+    )
     model.compile("adam", loss, metrics=["accuracy"] if isinstance(loss, str) else None)
     return model
 

@@ -108,7 +108,7 @@ class CachedBase:
     def _start(self) -> None:
         """An empty store, or what the file has for these weights."""
         self.store.clear()
-        self._in_file, self._full = 0, False
+        self._in_file, self._batches, self._full = 0, 0, False
         if self.path is None or self.parts is None or not self.path.exists():
             return
         try:
