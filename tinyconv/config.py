@@ -9,6 +9,7 @@ import numpy as np
 _FLOATS = ("float32", "float64")
 _floatx = "float32"
 _input_scale_warnings = True
+_batch_norm_folding = True
 
 
 def floatx() -> str:
@@ -52,3 +53,17 @@ def set_input_scale_warnings(value: bool) -> None:
     """Switch `InputScaleWarning` on or off."""
     global _input_scale_warnings
     _input_scale_warnings = bool(value)
+
+
+def batch_norm_folding() -> bool:
+    """Whether models fold BatchNormalization into the layer before it where they only predict."""
+    return _batch_norm_folding
+
+
+def set_batch_norm_folding(value: bool) -> None:
+    """Switch the folding off, to compare layer by layer, or on again.
+
+    The results are the same to rounding.
+    """
+    global _batch_norm_folding
+    _batch_norm_folding = bool(value)

@@ -62,6 +62,10 @@ class Affine(Layer):
         """As `backward`, without dx."""
         return self._backward_parameters(dy, cache)[1]
 
+    def product(self, x: Array, kernel: Array) -> Array:
+        """z for a kernel of this layer's shape."""
+        raise TypeError(f"{self!r} defines no product(x, kernel)")
+
     def _forward(self, x: Array, activation: Activation) -> tuple[Array, Cache]:
         raise TypeError(f"{self!r} defines no _forward(x, activation)")
 

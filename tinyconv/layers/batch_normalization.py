@@ -22,6 +22,9 @@ class BatchNormalization(Layer):
     In inference, and when the layer is frozen (`trainable = False`), they are the moving
     ones. A training forward pass is the one place where a layer changes its own state.
 
+    A model that only predicts folds the layer into a Conv2D or Dense before it, see
+    `tinyconv/models/folding.py`; `tinyconv.config.set_batch_norm_folding(False)` leaves it.
+
     Args:
         axis: only -1, the last, is supported.
         momentum: weight of the past in the moving statistics.
@@ -100,7 +103,7 @@ class BatchNormalization(Layer):
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """x^ = (x - mean) / sqrt(variance + epsilon),  y = gamma * x^ + beta."""
         backend, x = get_backend(), self.prepare(x)
-        gamma, beta = self._gamma_beta()
+        gamma, beta = self.gamma_beta()
         by_batch = not self.constant(training)
         if by_batch:
             y, mean, variance = backend.batch_norm(x, gamma, beta, self.epsilon)
@@ -122,13 +125,13 @@ class BatchNormalization(Layer):
         or gamma / s * dy where the statistics were constants.
         """
         dy = self.check_backward(dy, cache)
-        backend, gamma = get_backend(), self._gamma_beta()[0]
+        backend, gamma = get_backend(), self.gamma_beta()[0]
         backward = backend.batch_norm_backward if cache.by_batch else backend.normalize_backward
         dx, dgamma, dbeta = backward(dy, cache.x, gamma, cache.mean, cache.variance, self.epsilon)
         grads = {"gamma": dgamma, "beta": dbeta}
         return dx, {key: grads[key] for key in self.params}
 
-    def _gamma_beta(self) -> tuple[Array, Array]:
+    def gamma_beta(self) -> tuple[Array, Array]:
         """Both, 1 and 0 where the layer has none."""
         xp, shape = get_backend().xp, self.state["moving_mean"].shape
         gamma = self.params["gamma"] if self.scale else xp.ones(shape, self.dtype)

@@ -86,11 +86,14 @@ class Conv2D(Windowed, Affine):
         """
         return self._forward(x, self.activation)
 
+    def product(self, x: Array, kernel: Array) -> Array:
+        """z for a kernel of this layer's shape."""
+        return get_backend().conv2d(x, kernel, self.window(x.shape), self.groups)
+
     def _forward(self, x: Array, activation: Activation) -> tuple[Array, Cache]:
         x = self.prepare(x)
+        y, saved = self._activate(self.product(x, self.params["kernel"]), activation)
         window = self.window(x.shape)
-        z = get_backend().conv2d(x, self.params["kernel"], window, self.groups)
-        y, saved = self._activate(z, activation)
         return y, Cache(self, y.shape, x=x, saved=saved, window=window, activation=activation)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:

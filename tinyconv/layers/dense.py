@@ -58,11 +58,14 @@ class Dense(Affine):
         """z = x @ kernel,  y = activation(z + bias)."""
         return self._forward(x, self.activation)
 
+    def product(self, x: Array, kernel: Array) -> Array:
+        """z for a kernel of this layer's shape."""
+        rows = x.reshape(-1, x.shape[-1])
+        return get_backend().matmul(rows, kernel).reshape(*x.shape[:-1], self.units)
+
     def _forward(self, x: Array, activation: Activation) -> tuple[Array, Cache]:
         x = self.prepare(x)
-        rows = x.reshape(-1, x.shape[-1])
-        z = get_backend().matmul(rows, self.params["kernel"]).reshape(*x.shape[:-1], self.units)
-        y, saved = self._activate(z, activation)
+        y, saved = self._activate(self.product(x, self.params["kernel"]), activation)
         return y, Cache(self, y.shape, x=x, saved=saved, activation=activation)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:

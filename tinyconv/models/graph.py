@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tinyconv import config
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
 from tinyconv.layers.base import Cache, Gradients, Layer
 from tinyconv.layers.symbolic import Node, SymbolicTensor
+from tinyconv.models import folding
 
 
 class Step(NamedTuple):
@@ -96,6 +98,7 @@ class Graph:
             step.spent.extend(slot for slot in {*step.sources, *step.targets} if slot not in seen)
             seen.update(step.spent)
         self.last_steps = self._find_last_steps()
+        self.folds = folding.find_folds(self.steps, self.outputs)
 
     def _name(self, layers: Sequence[Any], prefix: str) -> None:
         """One path for each layer: two models inside may share it."""
@@ -201,6 +204,7 @@ class Graph:
             values[slot] = array
         bare = {step for step, left in zip(self.last_steps, logits, strict=False) if left}
         caches: list[Cache | None] = []
+        folded: set[int] = set()  # steps that a fold has done
         for number, step in enumerate(self.steps):
             taken = [values[slot] for slot in step.sources]
             x = taken if step.listed else taken[0]
@@ -208,7 +212,12 @@ class Graph:
             kept = wanted is not None and wanted[step.targets[0]]
             cache: Cache | None = None
             y: Any
-            if number in bare:
+            if number in folded:
+                y = taken[0]
+            elif number in self.folds and (fold := self._fold(number, x, training, wanted, bare)):
+                y, done = fold
+                folded.update(done)
+            elif number in bare:
                 y, cache = step.layer.forward_logits(x, mode)
             elif kept:
                 y, cache = step.layer.forward(x, mode)
@@ -220,6 +229,27 @@ class Graph:
             for slot in step.spent:
                 values[slot] = None
         return [values[slot] for slot in self.outputs], caches
+
+    def _fold(
+        self,
+        number: int,
+        x: Any,
+        training: bool,
+        wanted: list[bool] | None,
+        bare: set[int | None],
+    ) -> tuple[Array, list[int]] | None:
+        """What the fold at this step gives, and the steps behind it that are done with that."""
+        _, norm, activation = self.folds[number]
+        step = self.steps[norm]
+        mode = training if step.training is None else step.training
+        kept = wanted is not None and wanted[step.targets[0]]
+        if kept or not step.layer.constant(mode) or not config.batch_norm_folding():
+            return None
+        done, last = [norm], None
+        if activation is not None and activation not in bare:
+            done, last = [norm, activation], self.steps[activation].layer
+        y = folding.compute(self.steps[number].layer, step.layer, last, x)
+        return None if y is None else (y, done)
 
     # ---- backward -------------------------------------------------------------
 
