@@ -117,4 +117,5 @@ if __name__ == "__main__":
     killer = [KillsItself(int(others[0]), others[1])] if len(others) == 2 else []
     backup = others != ["no backup"]
     outcome = train(Path(target), TellsTheFirstStep(), *killer, backup=backup)
-    np.savez(Path(target) / "result.npz", **outcome)
+    np.savez(Path(target) / "part.npz", **outcome)
+    os.replace(Path(target) / "part.npz", Path(target) / "result.npz")
