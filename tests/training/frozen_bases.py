@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import tinyconv
+from tests.training.models import assert_same_weights
 from tinyconv import Input, Model, Sequential, layers
 
 RNG = np.random.default_rng(3)
@@ -78,3 +80,31 @@ class Counted:
     @property
     def total(self):
         return sum(self.samples)
+
+
+CLOSE = {"rtol": 1e-4, "atol": 1e-6}
+
+
+def trained(make, x=X, y=Y, cached=True, epochs=3, watched=None, **arguments):
+    """Model, history and the number of samples that its lowest layer has computed."""
+    tinyconv.utils.set_random_seed(5)
+    model = make()
+    base = model.layers[0] if watched is None else model.get_layer(watched)
+    count = Counted(base.layers[0] if watched is None else base)
+    arguments.setdefault("batch_size", 8)
+    data = (x,) if y is None else (x, y)
+    history = model.fit(
+        *data, epochs=epochs, verbose=0, cache_frozen_features=cached, **arguments
+    ).history
+    return model, history, count.total
+
+
+def assert_same_training(make, *data, **arguments):
+    """With kept features and without: histories, weights, and the samples computed with them."""
+    plain, expected, _ = trained(make, *data, cached=False, **arguments)
+    model, history, computed = trained(make, *data, **arguments)
+    assert list(history) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5, err_msg=name)
+    assert_same_weights(model, plain, **CLOSE)
+    return computed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 from tinyconv.backends.base import Array
 
 MEMORY_LIMIT = 1 << 30  # bytes; what is more goes to a temporary file
+DISK_RESERVE = 1 << 30  # bytes that stay free on the disk, for what the training writes itself
 
 Kind = tuple[tuple[str, tuple[int, ...]], ...]  # dtype and shape of each feature of a sample
 
@@ -31,7 +34,7 @@ class FeatureStore:
     """
 
     def __init__(self, limit: int, folder: Path | None = None) -> None:
-        self.limit, self.folder = limit, folder
+        self.limit, self.folder = limit, folder or Path(tempfile.gettempdir())
         self.kinds: list[Kind] = []
         self._rows: dict[bytes, tuple[int, bytes | int]] = {}  # kind; bytes or place in the file
         self._file: IO[bytes] | None = None
@@ -40,15 +43,11 @@ class FeatureStore:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._rows
-
     def get(self, key: bytes) -> list[Array] | None:
         """The features of a sample, without the batch axis; None where they are not known."""
-        row = self.raw(key) if key in self._rows else None
-        if row is None:
+        if key not in self._rows:
             return None
-        kind, content = row
+        kind, content = self.raw(key)
         arrays, start = [], 0
         for dtype, shape in self.kinds[kind]:
             arrays.append(
@@ -61,7 +60,7 @@ class FeatureStore:
         """Keep a sample.
 
         Raises:
-            OSError: if the disk is full; the rows so far are untouched.
+            OSError: if the disk is all but full; the rows so far are untouched.
         """
         kind = tuple((each.dtype.str, each.shape) for each in features)
         self.add_raw(key, self.number_of(kind), b"".join(each.tobytes() for each in features))
@@ -86,6 +85,8 @@ class FeatureStore:
             self._file = tempfile.TemporaryFile(  # noqa: SIM115  (closed by `clear`)
                 buffering=0, prefix="tinyconv-features-", dir=self.folder
             )
+        if shutil.disk_usage(self.folder).free < DISK_RESERVE + len(content):
+            raise OSError(errno.ENOSPC, f"{DISK_RESERVE / 2**30:g} GiB are to stay free")
         start = self.on_disk
         self._file.seek(start)
         left = memoryview(content)

@@ -58,6 +58,8 @@ class CachedBase:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             check_file(folder / FILE_NAME)
+            for left in folder.glob(f".{FILE_NAME}.*.tmp"):
+                left.unlink(missing_ok=True)  # of a process that was killed while it wrote
         self.store = FeatureStore(feature_store.MEMORY_LIMIT, folder)
         self.keeping, self._full = True, False
         self.fingerprint = ""
@@ -96,7 +98,8 @@ class CachedBase:
         """
         self.refresh()
         due = 2 * (pass_steps or epoch_steps or self._batches)
-        if self.keeping and self._batches >= due and self._hits < FEW * self._samples:
+        strange = self._hits < FEW * self._samples and not self._full
+        if self.keeping and self._batches >= due and strange:
             warn_user(
                 f"{self.model!r}: only {self._hits} of the {self._samples} samples of epoch "
                 f"{epoch + 1} had come before, so the features of its frozen layers are computed "
