@@ -245,7 +245,9 @@ def step(
 
     described = [each for each in names if each is not None]
     scales = {"way of l0/bias": 1e-2, "l0/bias": 1.0} if graph is RESIDUAL else {}
-    return Case("graphs", words, measure, (*graph.uses, *described), tolerance=STEP, scales=scales)
+    # BatchNormalization over the four samples of DEEP magnifies roundings, in tf.keras as well.
+    return Case("graphs", words, measure, (*graph.uses, *described), tolerance=STEP,
+                scales=scales, conditioned=graph is DEEP)  # fmt: skip
 
 
 def _steps() -> list[Case]:

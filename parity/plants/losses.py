@@ -11,7 +11,8 @@ from tinyconv import losses, metrics, regularizers
 from tinyconv.backends.base import Array
 from tinyconv.losses import base, crossentropy
 from tinyconv.losses.base import Loss, LossResult
-from tinyconv.training import arrays, step
+from tinyconv.training import arrays
+from tinyconv.training.objective import Objective
 
 _LOSSES = ("SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy",
            "MeanSquaredError")  # fmt: skip
@@ -84,8 +85,8 @@ LOSSES: list[Plant] = [
     function("sample weights that are forgotten", Loss, "_sample_weights",
              after(lambda weights, *_: np.ones_like(weights)),
              *_of_all("sample weights", "sample weights, some 0"), "training: sample weights*"),
-    function("class weights that are forgotten", arrays, "_class_factors",
-             after(lambda factors, *_: np.ones_like(factors)), "training: class weights*"),
+    function("class weights that are forgotten", arrays, "with_class_weights",
+             lambda _: lambda owner, batch, class_weight: batch, "training: class weights*"),
     function("probabilities clipped at 1e-12", base, "EPSILON", lambda _: 1e-12,
              "SparseCategoricalCrossentropy: probabilities of exactly *",
              "CategoricalCrossentropy: probabilities of exactly *",
@@ -120,7 +121,8 @@ LOSSES: list[Plant] = [
     function("a squared error summed over the outputs", losses.MeanSquaredError, "rows",
              after(lambda rows, self, t, p: (rows[0] * p.shape[1], rows[1] * p.shape[1])),
              "MeanSquaredError: mean", "MeanSquaredError: images"),
-    function("a loss that is not fused", step, "fused", lambda _: lambda loss, model: False,
+    function("a loss that is not fused", Objective, "fused",
+             lambda _: lambda self, activations: [False] * len(activations),
              "training: softmax, logits of 1e4", "training: sigmoid, logits of 1e4"),
 ]  # fmt: skip
 

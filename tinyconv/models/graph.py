@@ -22,6 +22,9 @@ from tinyconv.layers.symbolic import Node, SymbolicTensor
 from tinyconv.models import folding
 
 
+_MOST_STEPS = 100_000  # a small file can ask for a model of models of models of 2^50 layers
+
+
 class Step(NamedTuple):
     """One call of a layer.
 
@@ -121,6 +124,8 @@ class Graph:
                 targets = list(range(self.slots, self.slots + len(node.outputs)))
                 self.slots += len(targets)
                 path = self._paths[id(layer)]
+                if len(self.steps) == _MOST_STEPS:
+                    raise ValueError(f"{layer!r}: the graph has more than {_MOST_STEPS:,} steps")
                 self.steps.append(Step(layer, path, sources, targets, node.listed, mode, []))
             slots.update({id(y): slot for y, slot in zip(node.outputs, targets, strict=True)})
 
