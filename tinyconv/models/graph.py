@@ -21,7 +21,6 @@ from tinyconv.layers.base import Cache, Gradients, Layer
 from tinyconv.layers.symbolic import Node, SymbolicTensor
 from tinyconv.models import folding
 
-
 _MOST_STEPS = 100_000  # a small file can ask for a model of models of models of 2^50 layers
 
 
