@@ -1,6 +1,7 @@
 """Cats vs dogs, from a small set in the real format of TFDS; the real one where there is one."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -128,6 +129,16 @@ def test_a_damaged_file_stops_the_stream(tfds_folder, tmp_path):
         (target / file.name).write_bytes(content)
     with pytest.raises(tf.errors.DataLossError):
         listed(cats_vs_dogs.load(data_dir=tmp_path))
+
+
+def test_nothing_is_kept_from_one_pass_to_the_next(tfds_folder, tmp_path):
+    shutil.copytree(tfds_folder, tmp_path / "set")
+    stream = cats_vs_dogs.load(data_dir=tmp_path / "set")
+    assert len(list(stream)) > 0
+    for file in (tmp_path / "set").rglob("*.tfrecord*"):
+        file.unlink()
+    with pytest.raises(Exception, match="tfrecord"):  # as it would not from TFDS' own cache
+        list(stream)
 
 
 def test_the_real_set_where_there_is_one():

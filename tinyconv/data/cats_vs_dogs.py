@@ -67,7 +67,10 @@ def load(
             f"Received: split={split!r}"
         )
     size = None if image_size is None else height_width(image_size, "image_size", "cats_vs_dogs")
-    photographs = _builder(data_dir, download).as_dataset(split=split, as_supervised=True)
+    builder = _builder(data_dir, download)
+    # TFDS keeps data sets of less than 250 MB in memory, as decoded photographs: ten times that.
+    reading = _tfds().ReadConfig(try_autocache=False)
+    photographs = builder.as_dataset(split=split, as_supervised=True, read_config=reading)
     if size is None:
         return photographs
 
@@ -80,13 +83,7 @@ def load(
 
 
 def _builder(data_dir: str | Path | None, download: bool) -> Any:
-    try:
-        import tensorflow  # noqa: F401  (TFDS itself fails in a less clear way without it)
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f'cats_vs_dogs is read by TensorFlow Datasets: pip install "tinyconv[tf]" ({error})'
-        ) from error
+    tfds = _tfds()
     # TFDS looks at the variable only once, when it is imported.
     folder = data_dir or os.environ.get("TFDS_DATA_DIR") or None
     builder = tfds.builder("cats_vs_dogs", data_dir=folder)
@@ -99,3 +96,14 @@ def _builder(data_dir: str | Path | None, download: bool) -> Any:
             "to the folder that holds cats_vs_dogs."
         )
     return builder
+
+
+def _tfds() -> Any:
+    try:
+        import tensorflow  # noqa: F401  (TFDS itself fails in a less clear way without it)
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            f'cats_vs_dogs is read by TensorFlow Datasets: pip install "tinyconv[tf]" ({error})'
+        ) from error
+    return tfds
