@@ -8,7 +8,7 @@ from tinyconv.layers.dense import Dense
 from tinyconv.layers.dropout import Dropout
 from tinyconv.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from tinyconv.layers.input import Input, InputLayer
-from tinyconv.layers.merging import Add, Concatenate
+from tinyconv.layers.merging import Add, Concatenate, add, concatenate
 from tinyconv.layers.pooling import AveragePooling2D, MaxPooling2D
 from tinyconv.layers.rescaling import Rescaling
 from tinyconv.layers.reshaping import Flatten, Reshape, ZeroPadding2D
@@ -46,4 +46,6 @@ __all__ = [
     "Reshape",
     "Softmax",
     "ZeroPadding2D",
+    "add",
+    "concatenate",
 ]

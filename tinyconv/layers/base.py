@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -94,6 +94,15 @@ class Layer(Drawable):
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.name!r}"
 
+    if not TYPE_CHECKING:  # or every misspelt attribute would pass
+
+        def __getattr__(self, name: str) -> Variable:
+            """layer.kernel, layer.gamma, ...: the variable of that name."""
+            kept = vars(self)
+            if name in kept.get("params", ()) or name in kept.get("state", ()):
+                return Variable(self, name, f"{self.name}/{name}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     # ---- to be defined by a subclass ------------------------------------------
 
     def build(self, input_shape: Shape) -> None:
@@ -105,7 +114,10 @@ class Layer(Drawable):
 
     def forward(self, x: Any, training: bool = False) -> tuple[Any, Cache]:
         """x -> (y, cache)."""
-        raise TypeError(f"{self!r} defines no forward(x, training)")
+        hint = "; call() is Keras' word, and there is no automatic differentiation here"
+        raise TypeError(
+            f"{self!r} defines no forward(x, training){hint if hasattr(self, 'call') else ''}"
+        )
 
     def backward(self, dy: Any, cache: Cache) -> tuple[Any, Gradients]:
         """dy -> (dx, grads): the chain rule through this layer."""
@@ -256,6 +268,8 @@ class Layer(Drawable):
 
     def check_shape(self, shape: Shape) -> None:
         """Raise ValueError unless an input of this shape fits the layer."""
+        if isinstance(shape, list):
+            raise ValueError(f"{self!r}: expected one input. Received: a list of {len(shape)}")
         if not shape:
             raise ValueError(f"{self!r}: expected input {self.axes}. Received: a number")
         if self.rank is not None and len(shape) != self.rank:

@@ -133,6 +133,16 @@ class Concatenate(Merge):
         return parts, {}
 
 
+def add(inputs: list[Any], **base: Any) -> Any:
+    """`Add(**base)(inputs)`."""
+    return Add(**base)(inputs)
+
+
+def concatenate(inputs: list[Any], axis: int = -1, **base: Any) -> Any:
+    """`Concatenate(axis, **base)(inputs)`."""
+    return Concatenate(axis, **base)(inputs)
+
+
 def _sum_to(dy: Array, shape: tuple[int, ...]) -> Array:
     """dy summed over the axes that are longer than those of `shape`."""
     axes = tuple(axis for axis, n in enumerate(shape) if n != dy.shape[axis])

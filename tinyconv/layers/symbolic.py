@@ -42,6 +42,15 @@ class SymbolicTensor:
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, from {self.name!r}>"
 
+    def _no_arithmetic(self, *_: Any) -> Any:
+        raise TypeError(
+            f"{self!r}: arithmetic does not draw a graph here, layers do. For a sum of two use "
+            "layers.Add()([a, b]), for a factor layers.Rescaling, or write a Layer of your own"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_arithmetic
+    __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __neg__ = __getitem__ = _no_arithmetic
+
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError(
             f"{self!r} holds no numbers: it stands for a value while a model is being drawn. "

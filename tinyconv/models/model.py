@@ -41,6 +41,12 @@ class Model(Container):
             from tinyconv.models.functional import Functional
 
             return super().__new__(Functional)
+        if cls.graph is Model.graph:
+            raise TypeError(
+                f"{cls.__name__}: a model is drawn here, not written as a class with call(): use "
+                "Model(inputs, outputs) or Sequential, and a Layer with forward and backward for "
+                "what no layer does yet"
+            )
         return super().__new__(cls)
 
     # ---- inputs and outputs ---------------------------------------------------

@@ -29,14 +29,14 @@ class Sequential(Model):
         ValueError: for two layers of one name, or layers that do not fit each other.
     """
 
-    def __init__(self, layers: Iterable[Any] | None = None, **base: Any) -> None:
+    def __init__(self, layers: Iterable[Any] | None = None, *others: Any, **base: Any) -> None:
         self.layers: list[Layer] = []
         self.inputs: list[SymbolicTensor] = []
         self.outputs: list[SymbolicTensor] = []
         self.calls: list[Node] = []
         self._graph: Graph | None = None
         super().__init__(**base)
-        if isinstance(layers, Layer):
+        if isinstance(layers, Layer) or others:
             raise TypeError(f"{self!r}: expected a list of layers. Received: {layers!r}")
         for layer in layers or ():
             self.add(layer)
