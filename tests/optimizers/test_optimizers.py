@@ -207,6 +207,8 @@ def test_get_returns_an_object_as_it_is():
     ("make", "error", "message"),
     [
         (lambda: optimizers.Adam(-0.1), ValueError, r"learning_rate must be .*>= 0\. .*-0.1"),
+        (lambda: optimizers.Adam("0.01"), ValueError, "learning_rate must be a fin.*'0.01'"),
+        (lambda: optimizers.Adam(clipnorm="1"), ValueError, "clipnorm must be positive.*'1'"),
         (lambda: optimizers.SGD(float("nan")), ValueError, "learning_rate must be .*nan"),
         (lambda: optimizers.SGD(lr=float("inf")), ValueError, "learning_rate must be .*inf"),
         (lambda: optimizers.SGD(momentum=1.5), ValueError, "momentum must be .*1.5"),

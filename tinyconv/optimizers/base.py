@@ -14,6 +14,8 @@ from tinyconv.optimizers.schedules import LearningRateSchedule
 from tinyconv.registry import in_effect, serialize
 from tinyconv.registry import unsupported as unsupported_argument
 
+_NUMBERS = (int, float, np.number, np.ndarray)  # an array of one number for one
+
 
 class Optimizer:
     """Moves the parameters against their gradients.
@@ -55,8 +57,8 @@ class Optimizer:
         if len(given) > 1:
             raise ValueError(f"only one of {list(limits)} can be set. Received: {given}")
         for key, value in given.items():
-            if not value > 0:
-                raise ValueError(f"{key} must be positive. Received: {key}={value}")
+            if not isinstance(value, _NUMBERS) or not value > 0:
+                raise ValueError(f"{key} must be positive. Received: {key}={value!r}")
         check_range("weight_decay", weight_decay or 0.0)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
@@ -140,9 +142,9 @@ class Optimizer:
 
 def check_range(name: str, value: float, below: float = float("inf")) -> float:
     """The value, if it is in [0, below); else ValueError naming it."""
-    if not 0 <= value < below:
+    if not isinstance(value, _NUMBERS) or not 0 <= value < below:
         limit = f"in [0, {below:g})" if below < float("inf") else "a finite number >= 0"
-        raise ValueError(f"{name} must be {limit}. Received: {name}={value}")
+        raise ValueError(f"{name} must be {limit}. Received: {name}={value!r}")
     return float(value)
 
 
