@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from tinyconv import registry
@@ -31,12 +32,29 @@ _TABLE = {
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
 }
 
+# Losses of Keras whose short names look like those of others.
+_ABSENT = ("mae", "mape", "msle", "mean_absolute_error")
+_OWN = (
+    "A loss of your own is a subclass of tinyconv.losses.Loss with check_targets(y_true, "
+    "y_pred_shape) and rows(targets, predictions) -> (losses, their derivatives)"
+)
+
 
 def get(identifier: Any) -> Loss:
     """A loss for a name such as "mse", a class, a config or an instance.
 
     Raises:
         ValueError: for an unknown name.
+        TypeError: for anything else, a function say.
     """
+    if isinstance(identifier, str) and registry.snake_case(identifier) in _ABSENT:
+        raise ValueError(
+            f"loss: {identifier!r} is not supported. Known: {', '.join(sorted(_TABLE))}. {_OWN}"
+        )
+    if inspect.isroutine(identifier):
+        raise TypeError(
+            f"loss must be a name or a tinyconv.losses.Loss, which gives the gradient as well. "
+            f"Received: the function {identifier!r}. {_OWN}"
+        )
     loss: Loss = registry.lookup(identifier, _TABLE, "loss", Loss)
     return loss
