@@ -122,6 +122,13 @@ def test_verbose_says_why_it_ended(verbose, capsys):
     assert capsys.readouterr().out == said * verbose
 
 
+@pytest.mark.parametrize("name", ["val_f1", "precision", "learning_rate"])
+def test_a_name_that_tells_no_direction_needs_a_mode(name):
+    with pytest.raises(ValueError, match=f"whether '{name}' should rise or fall: give mode='max'"):
+        EarlyStopping(name)
+    assert drive(EarlyStopping(name, mode="max"), [1.0, 2.0, 1.0], name)[0] == 2
+
+
 def test_mode_must_be_known():
     with pytest.raises(ValueError, match=r"mode must be auto, min or max\. Received: mode='best'"):
         EarlyStopping(mode="best")

@@ -181,6 +181,16 @@ def test_merges_that_do_not_fit(layer: Layer, shapes, message: str):
     assert not layer.nodes
 
 
+@pytest.mark.parametrize("layer", [layers.ReLU, layers.Flatten, lambda: layers.Dense(2)])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_layer_of_one_input_is_drawn_on_no_list(layer, count):
+    layer = layer()
+    with pytest.raises(ValueError, match=f"{layer!r}: expected one input. .* a list of {count}"):
+        layer([layers.Input((3,)) for _ in range(count)])
+    assert not layer.built
+    assert not layer.nodes
+
+
 @pytest.mark.parametrize("make", MERGES)
 @pytest.mark.parametrize("x", [np.ones((2, 3)), 1.0, layers.Input((3,)), None])
 def test_a_merge_takes_a_list(make: type[Layer], x):

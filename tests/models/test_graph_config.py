@@ -140,6 +140,16 @@ def test_what_is_not_symbolic(given):
         Model(given, dense(2)(x), name="mine")
 
 
+def test_dicts_of_inputs_and_outputs():
+    x = Input((4,), name="x")
+    y = layers.Dense(2)(x)
+    with pytest.raises(ValueError, match=r"a dict of inputs must have .* \['x'\].*\['other'\]"):
+        Model({"other": x}, y, name="mine")
+    with pytest.raises(TypeError, match=r"outputs must be a list\. Received: a dict of \['y'\]"):
+        Model(x, {"y": y}, name="mine")
+    assert Model({"x": x}, y).predict({"x": np.ones((3, 4))}, verbose=0).shape == (3, 2)
+
+
 @pytest.mark.parametrize("mixed", [[0, 1], [1, 0]])
 def test_arrays_and_symbolic_tensors_do_not_mix(mixed):
     pair = [value(3), np.ones((2, 3))]

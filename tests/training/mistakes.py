@@ -194,6 +194,7 @@ TABLE = {
     ),
     "split 1": (fit(validation_split=1.0), ValueError, NET + r"validation_split must .*1\.0 of 12"),
     "split -0.1": (fit(validation_split=-0.1), ValueError, NET + r"validation_split .*-0\.1"),
+    "split text": (fit(validation_split="0.1"), ValueError, NET + r"validation_split .*0\.1"),
     "split NaN": (fit(validation_split=NAN), ValueError, NET + "validation_split .*nan"),
     "split of all": (
         fit(validation_split=0.99),
@@ -214,6 +215,16 @@ TABLE = {
         fit(class_weight={"cat": 2}),
         ValueError,
         NET + "class_weight must map integer.*cat",
+    ),
+    "class_weight list": (
+        fit(class_weight=[1, 2]),
+        ValueError,
+        NET + r"class_weight must map integer.*\[1, 2\]",
+    ),
+    "class_weight factor": (
+        fit(class_weight={0: "heavy"}),
+        ValueError,
+        NET + "class_weight must map integer classes to numbers.*heavy",
     ),
     "callbacks": (fit(callbacks=[print]), TypeError, NET + "callbacks must be .*Callback.*print"),
     "callback class": (fit(callbacks=[Callback]), TypeError, NET + "callbacks must be .*class"),

@@ -7,18 +7,20 @@ import warnings
 
 from tinyconv.callbacks.base import Logs
 
+_RISE, _FALL = ("acc", "auc"), ("loss", "error", "mse", "mae")  # in names, for mode="auto"
+
 
 class Monitor:
     """Tells whether a value of the logs has become better.
 
     Args:
         name: the value's name, "val_loss" say.
-        mode: "min", "max", or "auto": accuracies should rise, everything else fall.
+        mode: "min", "max", or "auto": accuracies should rise, losses and errors fall.
         min_delta: the least change that counts.
         best: the value to beat; None for the first that comes.
 
     Raises:
-        ValueError: for another mode.
+        ValueError: for another mode, and for "auto" with a name that tells neither.
     """
 
     def __init__(
@@ -26,7 +28,12 @@ class Monitor:
     ) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be auto, min or max. Received: mode={mode!r}")
-        rises = mode == "max" or (mode == "auto" and ("acc" in name or "auc" in name))
+        rises = mode == "max" or (mode == "auto" and any(part in name for part in _RISE))
+        if mode == "auto" and not rises and not any(part in name for part in _FALL):
+            raise ValueError(
+                f"mode='auto' can't tell whether {name!r} should rise or fall: give mode='max' or "
+                "mode='min'"
+            )
         self.name, self.sign, self.min_delta = name, -1 if rises else 1, abs(min_delta)
         self.reset(best)
 

@@ -48,11 +48,11 @@ class Dense(Affine):
 
     def check_shape(self, shape: Shape) -> None:
         """At least (batch, values)."""
+        super().check_shape(shape)
         if len(shape) < 2:
             raise ValueError(
                 f"{self!r}: expected input of at least 2 axes {self.axes}. Received: shape {shape}"
             )
-        super().check_shape(shape)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """z = x @ kernel,  y = activation(z + bias)."""

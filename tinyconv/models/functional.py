@@ -22,15 +22,16 @@ class Functional(Model):
     layers share their weights.
 
     Args:
-        inputs: a symbolic tensor or a list of them. One that is not an `Input` but a value
-            inside a graph becomes an input of the new model.
+        inputs: a symbolic tensor, a list of them, or a dict by their names. One that is not
+            an `Input` but a value inside a graph becomes an input of the new model. As in
+            Keras an input may stay unused.
         outputs: a symbolic tensor or a list of them.
         name, trainable: as for every layer.
 
     Raises:
-        TypeError: for something that is not a symbolic tensor.
-        ValueError: for a graph that is disconnected or goes round in a circle, an input that
-            is not used, or two layers of one name.
+        TypeError: for something that is not a symbolic tensor, and for a dict of outputs.
+        ValueError: for a graph that is disconnected or goes round in a circle, two layers of
+            one name, or a dict of inputs by other names than theirs.
     """
 
     def __init__(self, inputs: Any, outputs: Any, **base: Any) -> None:
@@ -113,7 +114,15 @@ class Functional(Model):
 
 def _tensors(owner: Functional, given: Any, what: str) -> list[SymbolicTensor]:
     if isinstance(given, Mapping):
-        given = list(given.values())
+        if what == "outputs":
+            raise TypeError(f"{owner!r}: outputs must be a list. Received: a dict of {list(given)}")
+        by_name, given = given, list(given.values())
+        names = [getattr(tensor, "name", None) for tensor in given]
+        if names != list(by_name):
+            raise ValueError(
+                f"{owner!r}: a dict of inputs must have their names as keys, {names}. "
+                f"Received: {list(by_name)}"
+            )
     tensors = list(given) if isinstance(given, (list, tuple)) else [given]
     for tensor in tensors:
         if not isinstance(tensor, SymbolicTensor):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any
 
+import numpy as np
+
 from tinyconv import random
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
@@ -71,7 +73,8 @@ class ArrayData(Source):
         Raises:
             ValueError: if one of the two would be empty.
         """
-        at = int(self.samples * (1 - fraction)) if 0 < fraction < 1 else 0
+        number = isinstance(fraction, (float, np.floating)) and 0 < fraction < 1
+        at = int(self.samples * (1 - fraction)) if number else 0
         if not 0 < at < self.samples:
             raise ValueError(
                 f"{self.model!r}: validation_split must be between 0 and 1 and leave samples on "

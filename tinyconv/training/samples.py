@@ -74,7 +74,10 @@ def with_class_weights(owner: Any, batch: Batch, class_weight: Mapping[int, floa
         return batch
     if len(batch.y) > 1:
         raise ValueError(f"{owner!r}: class_weight is for models with one output")
-    if any(not isinstance(key, (int, np.integer)) for key in class_weight):
+    if not isinstance(class_weight, Mapping) or not all(
+        isinstance(label, (int, np.integer)) and isinstance(factor, (int, float, np.number))
+        for label, factor in class_weight.items()
+    ):
         raise ValueError(
             f"{owner!r}: class_weight must map integer classes to numbers. Received: {class_weight}"
         )

@@ -112,13 +112,13 @@ class Trainer(Inference):
                     "something that can be iterated anew"
                 )
         feed = Epochs(self, data, steps_per_epoch, initial_epoch, epochs)
+        history = History()
+        calls = CallbackList(callbacks, self, history, progress_bar(verbose))
         self._begin_training()
         frozen = None
         if cache_frozen_features is not False:
             frozen = CachedBase(self, cache_frozen_features)
         self._record_inputs(data)
-        history = History()
-        calls = CallbackList(callbacks, self, history, progress_bar(verbose))
         params = {"epochs": epochs, "steps": feed.steps, "verbose": verbose}
         calls.set_params(params)
         self.stop_training, self.history = False, history
