@@ -109,7 +109,7 @@ def test_what_is_no_loss(wrong):
 
 
 def test_how_to_write_a_loss_of_ones_own_is_told():
-    with pytest.raises(TypeError, match="the function .*a subclass of tinyconv"):
+    with pytest.raises(TypeError, match=r"the function .*a subclass of tinyconv"):
         losses.get(lambda y_true, y_pred: 0.0)
     for name in ("mae", "MeanAbsoluteError"):
         with pytest.raises(ValueError, match=f"'{name}' is not supported. .*subclass") as error:
