@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")
 
 import tinyconv  # noqa: E402
-from tinyconv import losses, metrics  # noqa: E402
+from tinyconv import Input, Sequential, layers, losses, metrics  # noqa: E402
 
 RNG = np.random.default_rng(0)
 N, K = 40, 7
@@ -169,3 +169,15 @@ def test_get_refuses_anything_else(identifier, error, message):
 def test_threshold_must_be_between_0_and_1():
     with pytest.raises(ValueError, match=r"threshold must be between 0 and 1.*1\.5"):
         metrics.BinaryAccuracy(threshold=1.5)
+
+
+@pytest.mark.parametrize("name", ["mse", "binary_accuracy", "categorical_accuracy"])
+def test_integer_labels_that_do_not_fit_are_told_before_training(name):
+    model = Sequential([Input((4,)), layers.Dense(10, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[name])
+    message = rf"metric '{name}': expected .*\(6, 10\)\. Received: shape \(6,\)\..*'accuracy'"
+    with pytest.raises(ValueError, match=message):
+        model.fit(np.zeros((6, 4)), np.zeros(6, int), verbose=0)
+    assert model.optimizer.iterations == 0
+    with pytest.raises(ValueError, match=message):
+        metrics.get(name)(np.zeros(6, int), np.zeros((6, 10)))

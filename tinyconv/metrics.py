@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import numpy as np
 from tinyconv import registry
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
+from tinyconv.geometry import Shape
 
 
 class Metric:
     """A running mean of `values(y_true, y_pred)`, weighted by the samples' weights."""
 
     config_keys: tuple[str, ...] = ("name",)
+    same_shape = False  # whether each output needs its own target
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or registry.snake_case(type(self).__name__)
@@ -26,8 +29,21 @@ class Metric:
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add one batch."""
+        y_true = np.asarray(y_true)
         y_pred = get_backend().to_numpy(get_backend().asarray(y_pred))
-        self._add(self.values(np.asarray(y_true), y_pred), sample_weight)
+        self.check_targets(y_true.shape, y_pred.shape)
+        self._add(self.values(y_true, y_pred), sample_weight)
+
+    def check_targets(self, y_true_shape: tuple[int, ...], y_pred_shape: Shape) -> None:
+        """Raise ValueError unless targets of this shape go with outputs of that (None fits any)."""
+        known = [size for size in y_pred_shape if size is not None]
+        if not self.same_shape or len(known) < len(y_pred_shape):
+            return
+        if math.prod(y_true_shape) != math.prod(known):
+            raise ValueError(
+                f"metric {self.name!r}: expected targets of the outputs' shape {y_pred_shape}. "
+                f"Received: shape {y_true_shape}. For integer classes use 'accuracy'"
+            )
 
     def _add(self, values: Array, sample_weight: Any) -> None:
         if sample_weight is None:
@@ -89,6 +105,8 @@ class SparseCategoricalAccuracy(Metric):
 class CategoricalAccuracy(Metric):
     """How often the largest of the outputs (N, K) is the largest of the targets (N, K)."""
 
+    same_shape = True
+
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """1 where argmax(y_pred) = argmax(y_true)."""
         return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
@@ -97,6 +115,7 @@ class CategoricalAccuracy(Metric):
 class BinaryAccuracy(Metric):
     """How often an output above `threshold` is a target of 1, and one below of 0."""
 
+    same_shape = True
     config_keys = ("name", "threshold")
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
@@ -129,6 +148,8 @@ class SparseTopKCategoricalAccuracy(Metric):
 class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):
     """The same for targets (N, K)."""
 
+    same_shape = True
+
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """The label is the largest target."""
         return super().values(y_true.argmax(axis=-1), y_pred)
@@ -136,6 +157,8 @@ class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):
 
 class MeanSquaredError(Metric):
     """Mean of (p - t)^2."""
+
+    same_shape = True
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """The mean over the outputs."""

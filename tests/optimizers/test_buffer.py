@@ -124,3 +124,20 @@ def test_an_optimizer_belongs_to_the_parameters_it_was_made_for():
         second.train_on_batch(X, Y)
     for weight, old in zip(second.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, old)
+
+
+@pytest.mark.parametrize("make", [optimizers.Adam, optimizers.SGD])
+def test_an_optimizer_is_not_taken_on_by_a_model_of_the_same_shapes(make):
+    optimizer = make()
+    first, second = network(), network()
+    first.compile(optimizer, "mse")
+    first.train_on_batch(X, Y)
+    second.compile(optimizer, "mse")
+    before = second.get_weights()
+    with pytest.raises(ValueError, match=r"made for other parameters.*new optimizer"):
+        second.fit(X, Y, verbose=0)
+    for weight, old in zip(second.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+    first.compile(optimizer, "mse")  # the same model again
+    first.train_on_batch(X, Y)
+    assert optimizer.iterations == 2

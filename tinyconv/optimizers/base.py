@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class Optimizer:
     """
 
     config_keys: tuple[str, ...] = ()
+    _trained: Sequence[tuple[Any, str]] = ()  # (layer, name) of each parameter
 
     def __init__(
         self,
@@ -96,6 +98,24 @@ class Optimizer:
         """Names of the running values kept for every parameter."""
         return ()
 
+    def accept(self, variables: Sequence[Any]) -> None:
+        """Take these variables, unless earlier steps were those of others.
+
+        Raises:
+            ValueError: if the slots, or without any all of the steps, are those of others.
+        """
+        trained = [(variable.layer, variable.name) for variable in variables]
+        if self._trained and (self.slots or self.iterations):
+            shared = any(each in self._trained for each in trained)
+            if trained != self._trained if self.slots else not shared:
+                raise self._made_for_others()
+        self._trained = trained
+
+    def _made_for_others(self) -> ValueError:
+        return ValueError(
+            f"{self.name}: made for other parameters; compile the model with a new optimizer"
+        )
+
     def build(self, buffer: ParameterBuffer) -> None:
         """Make the slots, zero, for these parameters."""
         xp = get_backend().xp
@@ -110,9 +130,7 @@ class Optimizer:
         if not self.slots and self.slot_names():
             self.build(buffer)
         if any(slot.shape != buffer.values.shape for slot in self.slots.values()):
-            raise ValueError(
-                f"{self.name}: made for other parameters; compile the model with a new optimizer"
-            )
+            raise self._made_for_others()
         self._clip(buffer)
         rate = self.learning_rate
         if self.weight_decay:

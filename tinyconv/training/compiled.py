@@ -190,6 +190,7 @@ class Compiled(Layer):
         self.check_inputs(batch.x)
         try:
             objective.check(batch, self.output_shapes)
+            self.metric_set.check(batch, self.output_shapes)
         except ValueError:
             if fresh:
                 self.unbuild()  # the next data may be of another shape
@@ -197,7 +198,10 @@ class Compiled(Layer):
 
     def _begin_training(self) -> None:
         """Make ready for `_train_batch`: call it once before the first of a run of steps."""
-        self._trained = Trained(self, self._parameters())
+        assert self.optimizer is not None
+        buffer = self._parameters()
+        self.optimizer.accept(self.trainable_weights)
+        self._trained = Trained(self, buffer)
 
     def _train_batch(self, batch: Batch, frozen: Any = None) -> dict[str, float]:
         """One training step, by the model or its `CachedBase`; the running means with it."""

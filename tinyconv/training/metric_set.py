@@ -67,6 +67,13 @@ class MetricSet:
         """The means so far."""
         return {metric.name: metric.result() for metric in self.all}
 
+    def check(self, batch: Batch, shapes: Sequence[Shape]) -> None:
+        """Raise ValueError unless the targets fit metrics of outputs of these shapes."""
+        for index, _, metric in self.others:
+            y = batch.y[index]
+            if y is not None:
+                metric.check_targets(y.shape, (len(y), *shapes[index][1:]))
+
     def update(self, result: ObjectiveResult, batch: Batch) -> dict[str, float]:
         """The means with one batch more."""
         samples = len(result.predictions[0])
