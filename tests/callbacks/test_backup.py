@@ -323,3 +323,4 @@ def test_progress_of_an_epoch_that_is_resumed(tmp_path, capsys):
         (tmp_path / "backup.npz").unlink()
         interrupted(tmp_path, adam_network)
         assert [line.split()[1] for line in shown] == ["2/4", "3/4", "4/4"]
+        assert ["resumed" in line for line in shown] == [True, False, False]

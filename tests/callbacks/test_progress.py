@@ -107,6 +107,35 @@ def test_the_bar_of_a_long_epoch_stays_one_line(width, terminal):
     assert "loss: 0.3978 - accuracy: 0.8572" in " ".join(screen(file.getvalue()))
 
 
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_no_line_is_broken_within_a_value(width, terminal):
+    file = terminal(width)
+    logs = {name: 0.5 for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")}
+    bar = ProgressBar()
+    bar.set_params({"epochs": 10, "steps": 2})
+    bar.on_epoch_begin(9)
+    bar.on_train_batch_end(0, logs)
+    bar.on_epoch_end(9, logs)
+    shown = screen(file.getvalue())
+    assert max(len(line) for line in shown) <= width
+    values = [value for line in shown for value in line.split(" - ")[1:]]
+    assert values == [f"{name}: 0.5000" for name in logs]
+
+
+@pytest.mark.parametrize("steps", [[], [5, 6]])
+def test_an_epoch_that_is_resumed_tells_no_time_of_all_of_it(steps, terminal, capsys):
+    file = terminal(120)
+    for callback in (ProgressBar(), EpochLines()):
+        callback.set_params({"epochs": 3, "steps": 7})
+        callback.on_epoch_begin(1)
+        for step in steps:
+            callback.on_train_batch_end(step, {"loss": 0.5})
+        callback.on_epoch_end(1, {"loss": 0.5})
+    said = r"ms/step \(resumed at step 5\)" if steps else "resumed after its last step"
+    for line in (screen(file.getvalue())[-1], capsys.readouterr().out.strip()):
+        assert re.fullmatch(rf"Epoch 2/3 .*{said} - loss: 0\.5000", line)
+
+
 def test_evaluate_and_predict_have_bars_of_their_own(terminal):
     file = terminal(100)
     model = classifier()

@@ -9,6 +9,7 @@ from typing import Any
 from tinyconv.callbacks.base import Callback, Logs
 
 _WIDE = 100  # columns; a narrower terminal has no room for the speed beside the values
+_RESUMED_AT_END = "resumed after its last step"
 _REFRESH_SECONDS = 0.1  # drawing more often costs time and nobody sees it
 
 
@@ -35,17 +36,20 @@ class EpochLines(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start the clock."""
         self._started = self._stopped = time.perf_counter()
-        self._steps = 0  # taken here; an epoch that is resumed does not begin with the first
+        self._steps = self._first = 0  # those taken here; a resumed epoch begins in the middle
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A step further; the validation that may follow is not training."""
         self._stopped = time.perf_counter()
+        self._first = self._first if self._steps else batch
         self._steps += 1
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Print the line."""
         seconds, epochs = self._stopped - self._started, self.params.get("epochs", epoch + 1)
-        each = f"{seconds:.1f} s, {1000 * seconds / max(self._steps, 1):.1f} ms/step"
+        each = _RESUMED_AT_END
+        if self._steps:
+            each = f"{seconds:.1f} s, {_speed(seconds, self._steps, self._first)}"
         print(f"Epoch {epoch + 1}/{epochs} - {each} - {values_text(logs)}", flush=True)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
@@ -81,14 +85,14 @@ class ProgressBar(Callback):
         )
         self._task = self._bar.add_task(title, total=self.params.get("steps"), speed="", values="")
         self._started = self._stopped = time.perf_counter()
-        self._title, self._steps, self._drawn = title, 0, 0.0
+        self._title, self._steps, self._drawn, self._begin = title, 0, 0.0, 0
         self._bar.start()
 
     def _advance(self, done: int, logs: Logs | None) -> None:
         self._stopped = time.perf_counter()
         self._steps += 1  # taken here; an epoch that is resumed does not begin with the first
         if self._steps == 1:
-            self._first = self._stopped
+            self._first, self._begin = self._stopped, done - 1
         if self._bar is not None and self._stopped - self._drawn >= _REFRESH_SECONDS:
             self._drawn = self._stopped
             self._draw(done, logs)
@@ -112,10 +116,16 @@ class ProgressBar(Callback):
             return
         seconds = self._stopped - self._started
         self.close()
-        speed = f"{1000 * seconds / self._steps:.1f} ms/step" if self._steps else "no step"
-        line = f"[bold]{self._title}[/] {_clock(seconds)} [cyan]{speed}[/]"
-        values = values_text(logs)
-        self._console.print(f"{line} - {values}" if values else line)
+        speed = _RESUMED_AT_END
+        if self._steps:
+            speed = f"{_clock(seconds)} {_speed(seconds, self._steps, self._begin)}"
+        from rich.text import Text
+
+        head = f"{self._title} {speed}"
+        text = Text("\n".join(_lines(head, logs, self._console.width)))
+        text.stylize("bold", 0, len(self._title))
+        text.stylize("cyan", len(head) - len(speed), len(head))
+        self._console.print(text, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the terminal as it was, also after an exception."""
@@ -167,7 +177,28 @@ class ProgressBar(Callback):
 
 def values_text(logs: Logs | None) -> str:
     """loss: 0.3978 - accuracy: 0.8572."""
-    return " - ".join(f"{name}: {value:.4f}" for name, value in (logs or {}).items())
+    return " - ".join(_values(logs))
+
+
+def _values(logs: Logs | None) -> list[str]:
+    return [f"{name}: {value:.4f}" for name, value in (logs or {}).items()]
+
+
+def _lines(head: str, logs: Logs | None, width: int) -> list[str]:
+    """The head and the values, in lines that are never broken within a value."""
+    lines = [head]
+    for value in _values(logs):
+        if len(f"{lines[-1]} - {value}") <= width:
+            lines[-1] += f" - {value}"
+        else:
+            lines.append(f"  - {value}")
+    return lines
+
+
+def _speed(seconds: float, steps: int, first: int) -> str:
+    """Of the steps that were taken here; `first` was the first of them."""
+    text = f"{1000 * seconds / steps:.1f} ms/step"
+    return f"{text} (resumed at step {first})" if first else text
 
 
 def _clock(seconds: float) -> str:
