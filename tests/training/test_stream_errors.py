@@ -57,6 +57,29 @@ def test_arguments_are_refused_by_name(arguments, message):
         np.testing.assert_array_equal(now, then)
 
 
+def test_single_samples_are_told_from_batches():
+    model = classifier()
+    for y in (Y, np.eye(3)[Y]):
+        data = Anew(list(zip(X, y, strict=True)))
+        with pytest.raises(
+            ValueError, match=r"fit needs batches, .* single samples: .*\.batch\(32\)"
+        ):
+            model.fit(data, verbose=0)
+    with pytest.raises(ValueError, match="predict needs batches"):
+        model.predict(Anew(X), verbose=0)
+
+
+def test_what_is_no_data_set_is_told():
+    def batches():
+        yield X, Y
+
+    model = classifier()
+    with pytest.raises(TypeError, match=r"x is a function\. Call it: batches\(\)"):
+        model.fit(batches, verbose=0)
+    with pytest.raises(TypeError, match="x is a str"):
+        model.fit("train", verbose=0)
+
+
 def test_endless_data_need_a_number_of_steps():
     import tensorflow as tf
 

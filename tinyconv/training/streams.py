@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import itertools
 from abc import abstractmethod
 from collections.abc import Generator, Iterator, Mapping
@@ -11,6 +12,8 @@ from typing import Any
 
 from tinyconv import random
 from tinyconv.backends import get_backend
+from tinyconv.backends.base import Array
+from tinyconv.geometry import fits
 from tinyconv.training.arrays import ArrayData
 from tinyconv.training.batch import Batch
 from tinyconv.training.input_record import InputRecord, record_of
@@ -35,7 +38,14 @@ def source_of(
 
     Raises:
         ValueError: for arguments that only go with arrays; see also `ArrayData`.
+        TypeError: for a function or a string.
     """
+    if inspect.isroutine(x) or isinstance(x, (str, bytes)):
+        hint = f". Call it: {x.__name__}()" if inspect.isroutine(x) else ""
+        raise TypeError(
+            f"{model!r}: {method} needs arrays or a data set as x. "
+            f"Received: x is a {type(x).__name__}{hint}"
+        )
     if not is_stream(x):
         return ArrayData(model, method, x, y, sample_weight, class_weight, batch_size, shuffle)
     for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
@@ -101,11 +111,24 @@ class StreamData(Source):
                 "A generator can be gone through only once"
             )
         with self._numbered(0):
-            raw = make_batch(self.model, _parts(element)[0]).x
+            x, y, _ = _parts(element)
+            raw = make_batch(self.model, x).x
+            self._check_batched(raw, y)
             if self.method == "fit":
                 self._records = [record_of(x) for x in raw]
             self.ranks = [x.ndim for x in raw]
             return self._convert(element)
+
+    def _check_batched(self, x: list[Array], y: Any) -> None:
+        """Raise ValueError for a single sample: inputs without a batch, or a number as y."""
+        shapes, declared = [each.shape for each in x], self.model.declared_shapes
+        single = len(shapes) == len(declared) and all(map(fits, shapes, declared))
+        if single or isinstance(y, (int, float)) or getattr(y, "ndim", None) == 0:
+            raise ValueError(
+                f"{self.model!r}: {self.method} needs batches, but the data set gives single "
+                f"samples: batch them first, a tf.data.Dataset by .batch(32). "
+                f"Received: x of shape {', '.join(map(str, shapes))}"
+            )
 
     def accept(self, batch: Batch, number: int = 0) -> None:
         """Check a batch against the model, which is built by the first.
