@@ -139,6 +139,18 @@ def test_a_layer_that_cannot_be_added_leaves_the_model_as_it_was(layer, error, m
     assert model(IMAGES).shape == (3, 4)
 
 
+def test_a_model_is_no_layer_of_itself():
+    built, unbuilt = from_input(), Sequential([layers.Dense(4)], name="inner")
+    around = Sequential([unbuilt], name="outer")
+    for model, layer in ((built, built), (unbuilt, unbuilt), (unbuilt, around)):
+        before = list(model.layers)
+        with pytest.raises(ValueError, match="a model can't be a layer of itself"):
+            model.add(layer)
+        assert model.layers == before
+    around.build((None, 3))
+    assert built(IMAGES).shape == around(np.ones((3, 3))).shape == (3, 4)
+
+
 def test_layers_that_do_not_fit_are_told_at_construction():
     with pytest.raises(ValueError, match=r"Dense 'head'|Conv2D 'late'"):
         Sequential([Input((8,)), layers.Dense(3), layers.Conv2D(2, 3, name="late")])

@@ -50,6 +50,8 @@ class Sequential(Model):
         if not isinstance(layer, Layer):
             raise TypeError(f"{self!r}: expected a layer. Received: {layer!r}")
         self._require_free()
+        if _contains(layer, self):
+            raise ValueError(f"{self!r}: a model can't be a layer of itself. Received: {layer!r}")
         if any(layer.name == other.name for other in self.layers):
             raise ValueError(f"{self!r}: there is a layer {layer.name!r} already")
         if isinstance(layer, InputLayer):
@@ -202,6 +204,11 @@ def _input_dtype(layers: list[Layer]) -> str | None:
     """The dtype that the first layer computes in."""
     first = layers[0] if layers else None
     return first.input_dtypes[0] if isinstance(first, Model) else first.dtype if first else None
+
+
+def _contains(layer: Layer, model: Sequential) -> bool:
+    """Whether a model is this layer, or lies in it."""
+    return layer is model or any(_contains(each, model) for each in getattr(layer, "layers", ()))
 
 
 def _declared(layer: Layer) -> Shape | None:
