@@ -129,6 +129,11 @@ def test_a_name_that_tells_no_direction_needs_a_mode(name):
     assert drive(EarlyStopping(name, mode="max"), [1.0, 2.0, 1.0], name)[0] == 2
 
 
+def test_what_is_monitored_must_be_a_name():
+    with pytest.raises(TypeError, match=r"monitor must be a name.*Received: monitor=None"):
+        EarlyStopping(monitor=None)
+
+
 def test_mode_must_be_known():
     with pytest.raises(ValueError, match=r"mode must be auto, min or max\. Received: mode='best'"):
         EarlyStopping(mode="best")

@@ -20,12 +20,15 @@ class Monitor:
         best: the value to beat; None for the first that comes.
 
     Raises:
+        TypeError: for a name that is no string.
         ValueError: for another mode, and for "auto" with a name that tells neither.
     """
 
     def __init__(
         self, name: str, mode: str = "auto", min_delta: float = 0.0, best: float | None = None
     ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"monitor must be a name, 'val_loss' say. Received: monitor={name!r}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be auto, min or max. Received: mode={mode!r}")
         rises = mode == "max" or (mode == "auto" and any(part in name for part in _RISE))
