@@ -145,6 +145,12 @@ TABLE = {
     "NaN, evaluate": (lambda m: m.evaluate(spoilt(-INF), Y), ValueError, NET + "x must .*-inf"),
     "NaN to validate": (fit(validation_data=(spoilt(NAN), Y)), ValueError, NET + "x must .*nan"),
     "strings": (fit(np.array(["a"] * N)), TypeError, NET + "x must be an array of numbers.*<U1"),
+    "names as labels": (
+        fit(X, np.array(["cat"] * N)),
+        TypeError,
+        NET + r"y must be an array of numbers.*<U3. Turn names into numbers 0\.\.n-1",
+    ),
+    "names of pandas": (fit(X, np.array(["cat"] * N, object)), TypeError, NET + "y .*Turn names"),
     "objects": (fit(X, [object()] * N), TypeError, NET + "y must be an array of numbers.*object"),
     "an iterator": (fit(iter(X)), ValueError, NET + "fit takes no y where x is a data set.*iter"),
     "None": (fit(None), TypeError, NET + "x must be an array.*NoneType"),
@@ -215,6 +221,11 @@ TABLE = {
         fit(class_weight={"cat": 2}),
         ValueError,
         NET + "class_weight must map integer.*cat",
+    ),
+    "misspelt argument": (
+        fit(epoch=3),
+        TypeError,
+        NET + r"fit: unsupported argument 'epoch'\. Did you mean 'epochs'\?",
     ),
     "class_weight list": (
         fit(class_weight=[1, 2]),

@@ -107,15 +107,21 @@ def as_array(owner: Any, values: Any, name: str) -> Array:
             f"Received: {type(values).__name__} whose parts have unequal shapes"
         ) from error
     if array.dtype.kind not in "biuf":
+        hint = ". Turn names into numbers 0..n-1" if name == "y" and _texts(array) else ""
         raise TypeError(
             f"{owner!r}: {name} must be an array of numbers. "
-            f"Received: {type(values).__name__} of dtype {array.dtype}"
+            f"Received: {type(values).__name__} of dtype {array.dtype}{hint}"
         )
     if array.ndim == 0 or len(array) == 0:
         raise ValueError(
             f"{owner!r}: {name} must hold at least one sample. Received: shape {array.shape}"
         )
     return array
+
+
+def _texts(array: Array) -> bool:
+    """Whether an array holds strings; pandas keeps them as objects."""
+    return array.dtype.kind in "UST" or (array.size > 0 and isinstance(array.flat[0], (str, bytes)))
 
 
 def check_finite(owner: Any, x: Array, name: str) -> None:

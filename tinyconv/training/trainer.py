@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tinyconv import registry
 from tinyconv.callbacks.base import Callback, CallbackList
 from tinyconv.callbacks.history import History
 from tinyconv.callbacks.progress import progress_bar
@@ -55,6 +56,7 @@ class Trainer(Inference):
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
         cache_frozen_features: bool | str | os.PathLike[str] = False,
+        **unsupported: Any,
     ) -> History:
         """Train for `epochs` - `initial_epoch` epochs.
 
@@ -93,8 +95,11 @@ class Trainer(Inference):
         Raises:
             RuntimeError: before `compile`.
             ValueError: for data that do not fit, naming the batch where they come in batches.
+            TypeError: naming an argument that is not supported.
             FloatingPointError: if the loss becomes NaN or infinite.
         """
+        if unsupported:
+            raise registry.unsupported(Trainer.fit, f"{self!r}: fit", unsupported)
         integer(epochs, "epochs", self, minimum=0)
         integer(initial_epoch, "initial_epoch", self, minimum=0)
         integer(validation_freq, "validation_freq", self)
