@@ -78,3 +78,12 @@ def test_summary_is_keras_own(make, how, capsys):
     expected = printed(make(keras), capsys, **how)
     assert printed(make(tinyconv), capsys, **how) == expected
     assert ("Connected to" in expected) == (make is not chain)
+
+
+def test_the_shapes_are_those_of_this_model(capsys):
+    # Keras shows the shape of the layer's last call anywhere.
+    layer = tinyconv.layers.Conv2D(2, 3)
+    small, large = tinyconv.Input((32, 32, 3)), tinyconv.Input((64, 64, 3))
+    model, other = tinyconv.Model(small, layer(small)), tinyconv.Model(large, layer(large))
+    assert "(None, 30, 30, 2)" in printed(model, capsys)
+    assert "(None, 62, 62, 2)" in printed(other, capsys)

@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from tinyconv.layers.base import Layer
+    from tinyconv.layers.symbolic import Node
     from tinyconv.layers.variable import Variable
     from tinyconv.models.model import Model
 
@@ -69,7 +70,7 @@ def summary_text(
         start = int(end * width)
     for layer, level in _rows(model.layers, expand_nested):
         prefix = "   " * level + "└ " if level else ""
-        row = [f"{prefix}{layer.name} ({type(layer).__name__})", _output_shape(layer)]
+        row = [f"{prefix}{layer.name} ({type(layer).__name__})", _output_shape(model, layer)]
         row.append(f"{layer.count_params():,}")
         if not chain:
             row.append(_connections(model, layer))
@@ -105,16 +106,22 @@ def _rows(layers: Iterable[Any], nested: bool, level: int = 0) -> Iterator[tuple
             yield from _rows(layer.layers, nested, level + 1)
 
 
-def _output_shape(layer: Layer) -> str:
+def _calls(model: Model, layer: Layer) -> list[Node]:
+    """Those of a layer in this model: it may be part of others, too."""
+    inside = {id(node) for node in model.calls}
+    return [node for node in layer.nodes if id(node) in inside]
+
+
+def _output_shape(model: Model, layer: Layer) -> str:
     """Of its last call; a list where that gave several."""
-    shapes = [str(tensor.shape) for tensor in layer.nodes[-1].outputs]
+    node = (_calls(model, layer) or layer.nodes)[-1]
+    shapes = [str(tensor.shape) for tensor in node.outputs]
     return shapes[0] if len(shapes) == 1 else f"[{', '.join(shapes)}]"
 
 
 def _connections(model: Model, layer: Layer) -> str:
     """What the calls of a layer in this model take."""
-    inside = {id(node) for node in model.calls}
-    places = [tensor.place for node in layer.nodes if id(node) in inside for tensor in node.inputs]
+    places = [tensor.place for node in _calls(model, layer) for tensor in node.inputs]
     return ", ".join(f"{name}[{call}][{output}]" for name, call, output in places) or "-"
 
 
