@@ -156,6 +156,7 @@ def test_get_takes_names_and_classes(identifier, cls):
 @pytest.mark.parametrize(
     ("identifier", "error", "message"),
     [
+        ("mae", ValueError, r"unknown name 'mae'\. Known: acc"),
         ("acuracy", ValueError, "'acuracy'.*Did you mean 'accuracy'"),
         (5, TypeError, "metric.*5"),
         (max, TypeError, "metrics must be .*max"),

@@ -32,6 +32,9 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "jit_compile": (True, False, "auto", None),
 }  # fmt: skip
 
+# Losses and metrics of Keras that are not here: no misspellings of those that are.
+ABSENT = ("mae", "mape", "msle", "mean_absolute_error")
+
 
 def snake_case(name: str) -> str:
     """MaxPooling2D -> max_pooling2d, as Keras names its layers."""
@@ -54,6 +57,8 @@ def clear_session() -> None:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """' Did you mean ...?' when something close is known, else nothing."""
+    if snake_case(name) in ABSENT:
+        return ""
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -32,8 +32,6 @@ _TABLE = {
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
 }
 
-# Losses of Keras whose short names look like those of others.
-_ABSENT = ("mae", "mape", "msle", "mean_absolute_error")
 _OWN = (
     "A loss of your own is a subclass of tinyconv.losses.Loss with check_targets(y_true, "
     "y_pred_shape) and rows(targets, predictions) -> (losses, their derivatives)"
@@ -47,7 +45,7 @@ def get(identifier: Any) -> Loss:
         ValueError: for an unknown name.
         TypeError: for anything else, a function say.
     """
-    if isinstance(identifier, str) and registry.snake_case(identifier) in _ABSENT:
+    if isinstance(identifier, str) and registry.snake_case(identifier) in registry.ABSENT:
         raise ValueError(
             f"loss: {identifier!r} is not supported. Known: {', '.join(sorted(_TABLE))}. {_OWN}"
         )
