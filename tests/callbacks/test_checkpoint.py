@@ -153,6 +153,12 @@ def test_what_would_fail_later_is_told_before_training(tmp_path):
     assert "Known: loss, accuracy, val_loss, val_accuracy, learning_rate" in str(told[0].message)
 
 
+def test_a_format_that_does_not_go_with_the_value_is_told(tmp_path):
+    for name in ("{epoch:zz}.keras", "{loss:d}.keras"):
+        with pytest.raises(ValueError, match=r"ModelCheckpoint: filepath .*keras': Unknown format"):
+            classifier().fit(X, Y, verbose=0, callbacks=ModelCheckpoint(tmp_path / name))
+
+
 def test_a_name_without_a_value_is_told(tmp_path):
     callback = ModelCheckpoint(tmp_path / "{val_loss}.keras")
     with pytest.raises(ValueError, match=r"asks for 'val_loss'\. Available: epoch, loss, accuracy"):

@@ -133,6 +133,8 @@ class ModelCheckpoint(Callback):
                 f"ModelCheckpoint: filepath {self.filepath!r} asks for {error}. "
                 f"Available: epoch, {', '.join(logs)}"
             ) from None
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r}: {error}") from None
 
     def _say(self, epoch: int, what: str) -> None:
         if self.verbose:
