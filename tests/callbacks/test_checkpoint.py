@@ -150,7 +150,35 @@ def test_what_would_fail_later_is_told_before_training(tmp_path):
     assert [str(warning.message).partition(" is known")[0] for warning in told] == [
         "ModelCheckpoint: no value called 'acc'", "ModelCheckpoint: no value called 'val_acc'",
     ]  # fmt: skip
-    assert "Known: loss, accuracy, val_loss, val_accuracy, learning_rate" in str(told[0].message)
+    known = "Known: loss, accuracy; with validation data also val_loss, val_accuracy."
+    assert known in str(told[0].message)
+
+
+def test_a_file_where_none_can_be_made_is_told_before_training(tmp_path, monkeypatch):
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    model = classifier()
+    with pytest.raises(PermissionError, match=r"ModelCheckpoint: Permission denied: .*a\.keras"):
+        model.fit(X, Y, verbose=0, callbacks=ModelCheckpoint(tmp_path / "a.keras"))
+    assert model.optimizer.iterations == 0
+
+
+@pytest.mark.parametrize(
+    ("monitor", "message"),
+    [
+        ("val_acc", "no value called 'val_acc' is known"),
+        ("val_loss", r"'val_loss' is monitored but not there\. Available: loss, accuracy\."),
+    ],
+)
+def test_one_warning_where_no_best_can_be_known(monitor, message, tmp_path):
+    callback = ModelCheckpoint(tmp_path / "a.keras", monitor, save_best_only=True)
+    with pytest.warns(UserWarning, match=message) as told:
+        classifier().fit(X, Y, epochs=2, verbose=0, callbacks=callback)
+    assert len(told) == 1
+    assert "Without it every model is saved" in str(told[0].message)
+    assert (tmp_path / "a.keras").is_file()
 
 
 def test_a_format_that_does_not_go_with_the_value_is_told(tmp_path):

@@ -198,3 +198,11 @@ def test_a_missing_package_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto", None)
     with pytest.raises(ImportError, match=r'pip install "tinyconv\[tensorboard\]"'):
         TensorBoard("logs")
+
+
+def test_a_path_that_is_no_folder_is_told_before_training(tmp_path):
+    (tmp_path / "a_file").touch()
+    model = classifier()
+    with pytest.raises(OSError, match=r"TensorBoard: .*a_file"):
+        model.fit(*problem(), verbose=0, callbacks=TensorBoard(tmp_path / "a_file"))
+    assert model.optimizer.iterations == 0

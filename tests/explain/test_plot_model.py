@@ -438,3 +438,9 @@ def test_a_deep_residual_network_is_one_tall_picture() -> None:
     assert width < 6 < 30 < height
     middles = [(box.x0 + box.x1) / 2 for box in places]
     assert np.median(middles) == pytest.approx(middles[0], abs=1)  # it does not drift aside
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.png").mkdir()
+    with pytest.raises(OSError, match=r"plot_model: .*: '[^']*/model\.png'$"):
+        plot_model(chain(), tmp_path / "model.png")

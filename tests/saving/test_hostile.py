@@ -199,3 +199,16 @@ def test_custom_objects_must_be_named(tmp_path):
 
     model = load_model(edited(tmp_path, an_unknown_class), custom_objects={"Popen": Dense})
     assert isinstance(model.layers[-1], Dense)
+
+
+def a_layer_of_keras(config):
+    last(config).update(module="keras.layers", class_name="RandomFlip")
+
+
+def test_a_layer_of_keras_that_is_not_supported_is_not_taken_for_the_users_own(tmp_path):
+    file = edited(tmp_path, a_layer_of_keras)
+    with pytest.raises(ValueError, match=r"'RandomFlip' .*Keras' own.* does not support it") as told:
+        load_model(file)
+    assert "custom_objects" not in str(told.value)
+    own = load_model(file, custom_objects={"RandomFlip": tinyconv.layers.Dense})
+    assert type(own.layers[-1]) is tinyconv.layers.Dense

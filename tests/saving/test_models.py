@@ -269,3 +269,15 @@ def test_a_layer_in_several_models_is_not_copied_silently(ending, tmp_path):
     model.set_weights([0 * array for array in before])
     model.load_weights(tmp_path / "model.weights.h5")
     assert same_weights(model, before)
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_folders_in_the_way_or_missing_are_told(ending, tmp_path):
+    model = network()
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
+        save_model(model, tmp_path / "nowhere" / f"model{ending}")
+    folder = tmp_path / f"folder{ending}"
+    folder.mkdir()
+    for load in (load_model, lambda path: load_weights(model, path)):
+        with pytest.raises(IsADirectoryError, match=f"folder{ending} is a folder, not a file"):
+            load(folder)

@@ -11,7 +11,7 @@ from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.callbacks.state_file import read_state, write_state
 from tinyconv.callbacks.training_state import check_state, restore_state, training_state
 from tinyconv.saving.atomic import atomic_path
-from tinyconv.saving.errors import FileError
+from tinyconv.saving.errors import FileError, written_by
 
 
 class BackupAndRestore(Callback):
@@ -61,7 +61,8 @@ class BackupAndRestore(Callback):
         """Go on from the backup, if there is one."""
         self._since_backup = 0
         self._again: Logs | None = None
-        self.backup_dir.mkdir(parents=True, exist_ok=True)
+        with written_by("BackupAndRestore", self.backup_dir):
+            self.backup_dir.mkdir(parents=True, exist_ok=True)
         for left in self.backup_dir.glob(f".{self.file.name}.*.tmp"):
             left.unlink(missing_ok=True)  # of a backup that was killed while it was written
         found = self._read()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import string
+import tempfile
 import warnings
 from pathlib import Path
 
 from tinyconv.callbacks.backup import checked_frequency
 from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.callbacks.monitor import Monitor
+from tinyconv.saving.errors import written_by
 
 _WEIGHTS = ".weights.h5"
 _MODELS = (".keras", ".h5")
+_ALL = " Without it every model is saved, the best or not"  # as Keras does
 
 
 class ModelCheckpoint(Callback):
@@ -62,6 +65,7 @@ class ModelCheckpoint(Callback):
         except ValueError as error:
             raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r}: {error}") from None
         self._steps = self._epoch = 0
+        self._told = False  # that the monitored value is not there
 
     # ---- early words ------------------------------------------------------------
 
@@ -70,21 +74,25 @@ class ModelCheckpoint(Callback):
         self._steps = 0
         folder = Path(self.filepath).parent
         if "{" not in str(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise PermissionError(f"ModelCheckpoint: the folder {folder} cannot be written to")
+            with written_by("ModelCheckpoint", self.filepath):
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()  # permissions alone don't tell
         if Path(self.filepath).is_dir():
             raise IsADirectoryError(f"ModelCheckpoint: {self.filepath} is a folder")
         names = list(getattr(self.model, "metrics_names", ()))
-        known = [*names, *(f"val_{name}" for name in names), "learning_rate"]
+        validated = [f"val_{name}" for name in names]
+        added = {*names, *validated, "learning_rate"}  # the rate by LearningRateScheduler, say
         fields = {field.split(".")[0].split("[")[0] for field in self._fields if field}
         wanted = {self.monitor.name} if self.save_best_only else set()
-        for name in sorted((wanted | fields - {"epoch", "batch"}) - set(known)):
+        unknown = (wanted | fields - {"epoch", "batch"}) - added
+        for name in sorted(unknown):
             warnings.warn(
                 f"ModelCheckpoint: no value called {name!r} is known, unless another callback "
-                f"adds it to the logs. Known: {', '.join(known)}",
+                f"adds it to the logs. Known: {', '.join(names)}; with validation data also "
+                f"{', '.join(validated)}.{_ALL if name in wanted else ''}",
                 stacklevel=4,
             )
+        self._told = bool(wanted & unknown)
 
     # ---- saving -----------------------------------------------------------------
 
@@ -110,7 +118,14 @@ class ModelCheckpoint(Callback):
         """Save, if it is time and the model good enough."""
         path = self._path(epoch, logs)
         if self.save_best_only:
-            value = self.monitor.value(logs)  # it warns if there is none; then all are saved
+            value = logs.get(self.monitor.name)
+            if value is None and not self._told:
+                self._told = True
+                warnings.warn(
+                    f"ModelCheckpoint: {self.monitor.name!r} is monitored but not there. "
+                    f"Available: {', '.join(logs)}.{_ALL}",
+                    stacklevel=5,
+                )
             if value is not None:
                 if not self.monitor.improves(value):
                     self._say(

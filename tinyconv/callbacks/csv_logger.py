@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from tinyconv.callbacks.base import Callback, Logs
+from tinyconv.saving.errors import written_by
 
 
 class CSVLogger(Callback):
@@ -42,7 +43,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """See that the file can be written; what is in it goes when the first epoch begins."""
-        with open(self.filename, "ab") as file:
+        with written_by("CSVLogger", self.filename), open(self.filename, "ab") as file:
             self._keep = file.tell() if self.append else 0
         self._keys = None
 

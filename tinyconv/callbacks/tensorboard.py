@@ -13,6 +13,7 @@ from tinyconv.backends import get_backend
 from tinyconv.callbacks.backup import checked_frequency
 from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.callbacks.event_file import EventFile, tensorboard_parts
+from tinyconv.saving.errors import written_by
 
 _ONLY = {
     "write_images": False,
@@ -81,7 +82,8 @@ class TensorBoard(Callback):
 
     def _file(self, part: str) -> EventFile:
         if part not in self._files:
-            self._files[part] = EventFile(self.log_dir / part)
+            with written_by("TensorBoard", self.log_dir):
+                self._files[part] = EventFile(self.log_dir / part)
         return self._files[part]
 
     def _scalars(self, part: str, values: Logs, step: int) -> None:

@@ -12,6 +12,7 @@ from tinyconv.explain.model_dot import dot_source, render
 from tinyconv.explain.model_picture import draw
 from tinyconv.models import Model
 from tinyconv.saving.atomic import atomic_path, write_bytes
+from tinyconv.saving.errors import written_by
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +88,7 @@ def plot_model(
         return None
     figure = draw(drawn, rankdir)
     finest = min(dpi, *(_LARGEST / side for side in figure.get_size_inches()))
-    with atomic_path(path) as temporary:
+    with written_by("plot_model", path), atomic_path(path) as temporary:
         figure.savefig(temporary, format=format, dpi=finest)
     return figure
 

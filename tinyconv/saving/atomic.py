@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from tinyconv.saving.errors import why_not_written
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -38,7 +40,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
         with atomic_path(path) as temporary, open(temporary, "xb") as file:
             file.write(content)
     except OSError as error:
-        reason = f"could not write it ({error.strerror or error}); nothing there has changed"
+        reason = f"could not write it ({why_not_written(error, path)}); nothing there has changed"
         raise OSError(error.errno, reason, os.fspath(path)) from error
 
 

@@ -1,8 +1,9 @@
-"""The one error of a file that can't be used."""
+"""Errors of files that can't be used, with the names that the user gave."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,3 +26,21 @@ def naming(file: Path) -> Iterator[None]:
         reason = str(error) or type(error).__name__
         text = f"missing {reason}" if isinstance(error, KeyError) else reason
         raise FileError(f"{file}: {text}") from error
+
+
+@contextlib.contextmanager
+def written_by(who: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an OSError out of this block say who wanted to write, and the path that was given."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{who}: {why_not_written(error, path)}"
+        raise OSError(error.errno, reason, os.fspath(path)) from error
+
+
+def why_not_written(error: OSError, path: str | os.PathLike[str]) -> str:
+    """The system's reason, but for a missing folder, which it tells as a missing file."""
+    folder = Path(path).parent
+    if isinstance(error, FileNotFoundError) and not folder.exists():
+        return f"there is no folder {folder}"
+    return error.strerror or str(error)

@@ -72,8 +72,7 @@ def load_model(
     file = Path(path)
     if not file.name.endswith((_KERAS, *_HDF5)):
         raise ValueError(f"the name of a model's file must end in .keras or .h5. Received: {file}")
-    if not file.is_file():
-        raise FileNotFoundError(f"no file {file}")
+    _check_is_file(file, "no file")
     unpack = archive.unpack if file.name.endswith(_KERAS) else whole_h5.unpack
     return unpack(file, custom_objects, compile)
 
@@ -120,8 +119,7 @@ def load_weights(
             f"the name of a weights file must end in .weights.h5, .h5 or .keras. Received: {file}"
         )
     _require_built(model)
-    if not file.is_file():
-        raise FileNotFoundError(f"no weights file {file}")
+    _check_is_file(file, "no weights file")
     content = archive.weights_in(file) if file.name.endswith(_KERAS) else None
     with reading(file, content) as h5:
         matches = Matches(file, skip_mismatch)
@@ -144,6 +142,13 @@ def _check(model: Model, file: Path, overwrite: bool) -> None:
     _require_built(model)
     if not overwrite and file.exists():
         raise FileExistsError(f"{file} exists, and overwrite=False")
+
+
+def _check_is_file(file: Path, missing: str) -> None:
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder, not a file")
+    if not file.is_file():
+        raise FileNotFoundError(f"{missing} {file}")
 
 
 def _require_built(model: Model) -> None:

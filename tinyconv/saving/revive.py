@@ -30,11 +30,27 @@ def model_from(
 
     if not isinstance(entry, Mapping) or "class_name" not in entry:
         raise FileError(f"{file}: the configuration describes no model")
+    _check_layers(entry, custom_objects or {})
     with initializers.blank(_values_in(weights)):
         model = configuration.layer_from(from_keras.layer_entry(entry), custom_objects)
     if not isinstance(model, Model):
         raise FileError(f"{file}: the configuration is that of {model!r}, not of a model")
     return model
+
+
+def _check_layers(entry: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> None:
+    """Raise ValueError for a layer of Keras' own that tinyconv does not have."""
+    from tinyconv import layers, models
+
+    name, values = str(entry["class_name"]), entry["config"]
+    known = name in custom_objects or hasattr(layers, name) or hasattr(models, name)
+    if entry.get("module") == "keras.layers" and not known and name != "Lambda":
+        raise ValueError(
+            f"unknown layer class {name!r} (layer {values.get('name')!r}): it is Keras' own, and "
+            "tinyconv does not support it"
+        )
+    for inner in values.get("layers", ()) if isinstance(values, Mapping) else values:
+        _check_layers(inner, custom_objects)
 
 
 def _values_in(group: Any) -> int:
