@@ -63,7 +63,7 @@ def build(library: Any, tail: str) -> Any:
         head += [layers.Conv2D(filters, 3), layers.BatchNormalization()]
         head += [layers.Activation("relu"), layers.MaxPooling2D(2)]
     if tail == "average pooling":
-        end = [layers.AveragePooling2D(), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
+        end = [layers.AveragePooling2D(2), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
         return library.Sequential([*head, *end])
     drop = [layers.Dropout(0.5)] if "dropout" in tail else []
     end = [
