@@ -110,7 +110,7 @@ def test_the_bar_of_a_long_epoch_stays_one_line(width, terminal):
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_no_line_is_broken_within_a_value(width, terminal):
     file = terminal(width)
-    logs = {name: 0.5 for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")}
+    logs = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"), 0.5)
     bar = ProgressBar()
     bar.set_params({"epochs": 10, "steps": 2})
     bar.on_epoch_begin(9)
