@@ -41,6 +41,12 @@ def test_what_goes_in_comes_out(tmp_path_factory, tree):
     assert same(tree, read_state(path))
 
 
+def test_keys_that_look_like_the_file_s_own(tmp_path):
+    tree = {"<array>": 0, "<": {"<<array>": np.arange(3), "scalar": True}}
+    write_state(tmp_path / "state", tree)
+    assert same(tree, read_state(tmp_path / "state"))
+
+
 def test_numbers_of_numpy_keep_their_kind(tmp_path):
     tree = {"a": np.float32(0.1), "b": np.int64(3), "c": (1, 2), "d": np.float64(0.1)}
     write_state(tmp_path / "state", tree)

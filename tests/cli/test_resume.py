@@ -164,3 +164,20 @@ def test_a_damaged_backup_is_named(tmp_path):
     options = json.loads((backup.parents[1] / "run.json").read_text())
     assert options["epochs"] == 1000
     assert options["finished"] is False
+
+
+def test_ctrl_c_tells_how_to_go_on(tmp_path):
+    backup = tmp_path / "runs" / "digits-dense" / "backup"
+    endless = (*OPTIONS[:4], "--epochs", "100000", *OPTIONS[6:])
+    for arguments in (endless, ("--resume", "runs/digits-dense")):
+        old = {file.stat().st_mtime_ns for file in backup.glob("*.npz")}
+        process = start(tmp_path, *arguments)
+        while {file.stat().st_mtime_ns for file in backup.glob("*.npz")} <= old:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 130, errors
+        assert "Stopped in epoch" in output
+        assert output.endswith("Go on with: tinyconv train --resume runs/digits-dense\n")
+        assert "Traceback" not in errors

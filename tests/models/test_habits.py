@@ -52,6 +52,13 @@ def test_a_layer_with_call():
         Twice()(np.ones((1, 2)))
 
 
+def test_a_model_called_on_another_shape():
+    tail = Sequential([layers.Dense(3, name="three")], name="tail")
+    tail(Input((4,)))
+    with pytest.raises(ValueError, match=r"Dense 'three': expected 4 values.*\(None, 5\)"):
+        tail(Input((5,)))
+
+
 def test_layers_that_are_not_in_a_list():
     with pytest.raises(TypeError, match="expected a list of layers"):
         Sequential(layers.Dense(4), layers.Dense(3))

@@ -1,7 +1,8 @@
 """A tree of plain values and arrays in one file: what a backup is made of.
 
 The file is NumPy's .npz. The entry "state" is JSON text, in which {"<array>": 3} stands for
-the entry "3". Nothing in it is ever executed.
+the entry "3"; a key that begins with "<" has another one before it. Nothing in it is ever
+executed.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def _plain(value: Any, where: str, arrays: list[Array]) -> Any:
         wrong = [key for key in value if not isinstance(key, str)]
         if wrong:
             raise TypeError(f"{where}: keys must be strings. Received: {wrong[0]!r}")
-        return {key: _plain(each, f"{where}[{key!r}]", arrays) for key, each in value.items()}
+        return {
+            f"<{key}" if key.startswith("<") else key: _plain(each, f"{where}[{key!r}]", arrays)
+            for key, each in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_plain(each, f"{where}[{number}]", arrays) for number, each in enumerate(value)]
     if isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, float):
@@ -89,4 +93,7 @@ def _filled(value: Any, entries: Any) -> Any:
     if _ARRAY in value:
         array = entries[str(value[_ARRAY])]
         return array[()] if value["scalar"] else array
-    return {key: _filled(each, entries) for key, each in value.items()}
+    return {
+        key[1:] if key.startswith("<") else key: _filled(each, entries)
+        for key, each in value.items()
+    }

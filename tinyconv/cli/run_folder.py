@@ -25,6 +25,7 @@ def new_folder(base: Path, name: str) -> Iterator[Path]:
 
     A run that fails before its first backup leaves no folder behind.
     """
+    fresh = not base.exists()
     base.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         folder = base / (name if number == 1 else f"{name}-{number}")
@@ -36,6 +37,8 @@ def new_folder(base: Path, name: str) -> Iterator[Path]:
     except BaseException:
         if not BackupAndRestore(folder / run_state.BACKUP).file.exists():
             shutil.rmtree(folder)
+            if fresh and not any(base.iterdir()):
+                base.rmdir()
         raise
 
 

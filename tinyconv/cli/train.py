@@ -122,11 +122,18 @@ def _run(
             x.astype("float32")[..., None] / 255 for x in (x_train, x_test)
         )
         backup = BackupAndRestore(folder / run_state.BACKUP, _BACKUP_STEPS, delete_checkpoint=False)
-        history = network.fit(
-            scaled_train, y_train, epochs=options["epochs"], batch_size=options["batch_size"],
-            validation_data=(scaled_test, y_test),
-            callbacks=[CSVLogger(folder / run_folder.LOG), backup],
-        ).history  # fmt: skip
+        try:
+            history = network.fit(
+                scaled_train, y_train, epochs=options["epochs"], batch_size=options["batch_size"],
+                validation_data=(scaled_test, y_test),
+                callbacks=[CSVLogger(folder / run_folder.LOG), backup],
+            ).history  # fmt: skip
+        except KeyboardInterrupt:
+            at = network.position
+            print(f"Stopped in epoch {at.epoch + 1} at step {at.step}.")
+            if backup.file.exists():
+                print(f"Go on with: tinyconv train --resume {folder}")
+            raise typer.Exit(130) from None
         print(f"Trained for {time.perf_counter() - started:.0f} s")
 
         probabilities = network.predict(scaled_test, verbose=0)

@@ -152,7 +152,9 @@ class Graph:
             shapes[slot] = tuple(shape)
         for step in self.steps:
             taken = [shapes[slot] for slot in step.sources]
-            made = step.layer.symbolic_outputs(taken if step.listed else taken[0])
+            given: Any = taken if step.listed else taken[0]
+            step.layer.check_shape(given)
+            made = step.layer.symbolic_outputs(given)
             for slot, (shape, _) in zip(step.targets, made, strict=True):
                 shapes[slot] = shape
         return [shapes[slot] for slot in self.outputs]
