@@ -1,6 +1,7 @@
 """Settings for all tests."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,3 +23,11 @@ def tfds_folder(tmp_path_factory):
     write_cats_vs_dogs(folder, 80)
     write_fashion_mnist(folder, 320, 64)
     return folder
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C does what it does on a terminal; a shell's background jobs are started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

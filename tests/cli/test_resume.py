@@ -166,7 +166,7 @@ def test_a_damaged_backup_is_named(tmp_path):
     assert options["finished"] is False
 
 
-def test_ctrl_c_tells_how_to_go_on(tmp_path):
+def test_ctrl_c_tells_how_to_go_on(tmp_path, interruptible):
     backup = tmp_path / "runs" / "digits-dense" / "backup"
     endless = (*OPTIONS[:4], "--epochs", "100000", *OPTIONS[6:])
     for arguments in (endless, ("--resume", "runs/digits-dense")):

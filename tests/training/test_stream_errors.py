@@ -202,7 +202,7 @@ def test_stop_training_ends_the_reading():
     assert len(model.history.epoch) == 1
 
 
-def test_ctrl_c_while_the_data_are_waited_for(monkeypatch):
+def test_ctrl_c_while_the_data_are_waited_for(monkeypatch, interruptible):
     monkeypatch.setattr("tinyconv.training.prefetch._PATIENCE", 0.1)
     trained, release = threading.Event(), threading.Event()
 
