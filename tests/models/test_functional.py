@@ -22,11 +22,6 @@ from tinyconv.models import Functional
 from tinyconv.testing import assert_gradients
 
 
-@pytest.fixture(autouse=True)
-def names_start_anew():
-    tinyconv.utils.clear_session()
-
-
 def kernel(model, name):
     layer = model.get_layer(name)
     return layer.params["kernel"], layer.params["bias"]

@@ -15,11 +15,6 @@ from tinyconv import Input, Model, Sequential, layers
 from tinyconv.models import Functional
 
 
-@pytest.fixture(autouse=True)
-def names_start_anew():
-    tinyconv.utils.clear_session()
-
-
 class Here:
     """The side of the parity suite that draws with tinyconv."""
 

@@ -26,11 +26,6 @@ from tinyconv.layers import Layer
 from tinyconv.layers.base import Cache
 
 
-@pytest.fixture(autouse=True)
-def names_start_anew():
-    tinyconv.utils.clear_session()
-
-
 def trained_step(model):
     """One step on random data; the names of the layers whose backward was called."""
     parts = [part for layer in model.layers for part in leaves(layer)]

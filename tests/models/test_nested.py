@@ -10,11 +10,6 @@ from tinyconv.testing import assert_gradients
 RNG = np.random.default_rng(1)
 
 
-@pytest.fixture(autouse=True)
-def names_start_anew():
-    tinyconv.utils.clear_session()
-
-
 def nested(dtype="float32"):
     """Outer(Dense, middle(Dense, innermost(Dense)), Dense): every kernel has another shape."""
 
@@ -220,3 +215,10 @@ def images_network(dtype="float64"):
 def test_gradients_of_whole_models(make, shape, training, name):
     with tinyconv.use_backend(name):
         assert_gradients(make(), RNG.standard_normal(shape), training=training)
+
+
+def test_the_activation_that_ends_an_inner_model_ends_the_outer_one():
+    end = Sequential([layers.Dense(3, activation="softmax")])
+    model = Sequential([Input((4,)), layers.Dense(5), end])
+    assert model.final_activation == "softmax"
+    assert model.final_activations == model.graph.final_activations == ["softmax"]

@@ -23,11 +23,6 @@ SPARSE, MSE = "sparse_categorical_crossentropy", "mse"
 BOTH = {"kind": SPARSE, "size": MSE}
 
 
-@pytest.fixture(autouse=True)
-def names_start_anew():
-    tinyconv.utils.clear_session()
-
-
 def made(library, **kind):
     """Inputs image and facts, outputs kind and size; the same weights in both libraries."""
     layers = library.layers

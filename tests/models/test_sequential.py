@@ -10,11 +10,6 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.standard_normal((3, 6, 6, 2)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
-def names_start_anew():
-    tinyconv.utils.clear_session()
-
-
 def parts(**first):
     return [
         layers.Conv2D(3, 3, activation="relu", **first),

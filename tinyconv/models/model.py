@@ -193,11 +193,6 @@ class Model(Container):
         inputs = self._inputs(x)
         return self._forward(inputs, training, [True] * len(inputs), ())
 
-    def forward_logits(self, x: Any, training: bool = False) -> tuple[Any, Cache]:
-        """The same without the last activation of the only output."""
-        inputs = self._inputs(x)
-        return self._forward(inputs, training, [True] * len(inputs), [True])
-
     def forward_for_loss(
         self, inputs: list[Array], training: bool, logits: Sequence[bool]
     ) -> tuple[list[Array], Cache]:
