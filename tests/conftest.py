@@ -26,6 +26,14 @@ def tfds_folder(tmp_path_factory):
 
 
 @pytest.fixture
+def keras_folder(tmp_path, monkeypatch):
+    """KERAS_HOME, empty: a `KerasFolder` to put files in."""
+    from tests.keras_folder import KerasFolder
+
+    return KerasFolder(tmp_path / "keras", monkeypatch)
+
+
+@pytest.fixture
 def interruptible():
     """Ctrl-C does what it does on a terminal; a shell's background jobs are started deaf to it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

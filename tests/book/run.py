@@ -1,8 +1,8 @@
 """Runs the book's programs, which stand beside this file as the book prints them.
 
-`tf.keras` and `tensorflow.keras` read tinyconv there, `tf.nn` tinyconv.nn. Left out are
-the notebook's shell commands, and what neither trains nor shows a model. What TFDS no longer
-has (`Split.TRAIN.subsplit`) is written as it is written today.
+`tf.keras` and `tensorflow.keras` read tinyconv there, `tf.nn` tinyconv.nn. Left out are the
+notebook's commands, and what neither trains nor shows a model (a table of pandas, say). What
+TFDS no longer has (`Split.TRAIN.subsplit`) is written as it is written today.
 """
 
 from pathlib import Path

@@ -9,7 +9,11 @@ import tensorflow_datasets as tfds
 
 import tinyconv
 from tests.book.run import run
+from tinyconv.applications import resnet50, vgg16
 from tinyconv.data import fashion_mnist
+
+# Keras' own arrays, with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +115,92 @@ def test_chapter_3(sample_image, tmp_path, capsys):
     answer = float(re.findall(r"^\[([\d.e-]+)\]$", capsys.readouterr().out, re.MULTILINE)[-1])
     with pytest.warns(tinyconv.InputScaleWarning):
         assert answer == pytest.approx(float(loaded.predict(shown)[0, 0]), rel=1e-3)
+
+
+@pytest.fixture
+def keras():
+    """Keras itself, which makes the weights and says what they make of a photograph."""
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    return keras
+
+
+@pytest.fixture
+def vgg(keras, keras_folder):
+    """Keras' VGG16 without its top; its weights are those that tinyconv takes for ImageNet's."""
+    model = keras.applications.VGG16(weights=None, include_top=False)
+    for weight in model.weights:
+        weight.assign(weight * 2**0.5)  # else the signal fades from layer to layer
+    keras_folder.put_weights(vgg16.NETWORK, False, model)
+    return model
+
+
+@pytest.fixture
+def elephant(tmp_path):
+    """Grey, with spots."""
+    pixels = np.random.default_rng(0).integers(60, 120, (300, 400, 1)).repeat(3, axis=2)
+    pixels[::7, ::5, 0] = 250
+    tinyconv.utils.save_img(tmp_path / "elephant.jpeg", pixels, scale=False)
+
+
+MEANS = np.float32([103.939, 116.779, 123.68])
+
+
+def test_chapter_4(keras, keras_folder, elephant, capsys):
+    theirs = keras.applications.ResNet50(weights=None)
+    keras_folder.put_weights(resnet50.NETWORK, True, theirs)
+    keras_folder.put_class_names()
+    book = run("chapter_4")
+    assert book.img.size == (224, 224)
+    np.testing.assert_array_equal(book.x[0, 0, 0], book.img_array[0, 0, ::-1] - MEANS)
+    expected = theirs.predict(book.x, verbose=0)
+    assert expected.max() < 0.99  # or any other prediction would be as near
+    np.testing.assert_allclose(book.preds, expected, atol=1e-5)
+    best = expected[0].argsort()[:-4:-1]
+    named = book.dpred(book.preds, top=3)[0]
+    assert [name for _, name, _ in named] == [f"class_{number}" for number in best]
+    out = capsys.readouterr().out
+    for text in ('Model: "resnet50"', "25,636,712", "25,583,592", "53,120"):
+        assert text in out
+
+
+def test_chapter_4_features(vgg, elephant, capsys):
+    book = run("chapter_4_features")
+    assert book.features.shape == (1, 7, 7, 512)
+    expected = vgg.predict(book.x, verbose=0)
+    np.testing.assert_allclose(book.features, expected, atol=1e-5 * expected.max())
+    assert str(book.features) in capsys.readouterr().out
+
+
+FEW = {
+    "IMAGE_SIZE = 160": "IMAGE_SIZE = 48",
+    "initial_epochs = 10": "initial_epochs = 4",
+    "fine_tune_epochs = 10": "fine_tune_epochs = 3",
+}
+
+
+def test_chapter_5(vgg, tmp_path, capsys):
+    # There are fewer photographs here than the steps that the chapter asks for.
+    with pytest.warns(UserWarning, match="ran out after 1 of 20 steps"):
+        book = run("chapter_5", FEW)
+    assert book.standard_model.history.history["accuracy"][-1] > 0.9
+    assert book.fine_tuning.history["accuracy"][-1] > 0.9
+    assert book.fine_tuning.history["val_accuracy"][-1] > 0.8
+    assert (book.history.epoch, book.fine_tuning.epoch) == ([0, 1, 2, 3], [4, 5, 6])
+    assert [trainable for *_, trainable in book.layer_vgg] == [False] * 19
+    assert [trainable for *_, trainable in book.layer_vgg2] == [False] * 11 + [True] * 8
+    out = capsys.readouterr().out
+    assert "Trainable layers: []" in out
+    for text in ("params: 14,715,201", "params: 513 ", "12,979,713", "1,735,488"):
+        assert text in out
+    for folder in ("standard_model", "transer_learning_model", "transer_learning_fine_tuning"):
+        assert list(tmp_path.glob(f"log/{folder}/train/events.out.tfevents.*"))
+
+    # The first training leaves VGG16 as it was, the second changes blocks 4 and 5 of it.
+    loaded = tinyconv.models.load_model("cats_dogs_tlearn.h5")
+    for weight, first, last in zip(
+        vgg.weights, loaded.layers[0].weights, book.vgg.weights, strict=True
+    ):
+        np.testing.assert_array_equal(first.numpy(), weight.numpy())
+        tuned = weight.path.startswith(("block4", "block5"))
+        assert np.array_equal(last.numpy(), weight.numpy()) != tuned, weight.path

@@ -1,5 +1,3 @@
-import hashlib
-import json
 import runpy
 import sys
 from pathlib import Path
@@ -8,7 +6,6 @@ import numpy as np
 import pytest
 
 import tinyconv
-from tinyconv.applications import imagenet_utils
 from tinyconv.data import digits, fashion_mnist
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -115,13 +112,8 @@ def run_on(photograph, name, weights, monkeypatch):
     return runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
-def test_pretrained_resnet50(photograph, tmp_path, monkeypatch, capsys):
-    content = json.dumps({str(i): [f"n{i:08}", f"class_{i}"] for i in range(1000)}).encode()
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "imagenet_class_index.json").write_bytes(content)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    index = imagenet_utils._INDEX._replace(md5=hashlib.md5(content).hexdigest())
-    monkeypatch.setattr(imagenet_utils, "_INDEX", index)
+def test_pretrained_resnet50(photograph, keras_folder, tmp_path, monkeypatch, capsys):
+    keras_folder.put_class_names()
     model = tinyconv.applications.ResNet50(weights=None)
     model.save_weights(tmp_path / "r.weights.h5")
 
