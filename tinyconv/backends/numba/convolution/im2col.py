@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba.im2col import col2im_kernel, columns_of, im2col_kernel, steps
+from tinyconv.backends.numba.convolution.columns import col2im_kernel, columns_of, im2col_kernel, steps
 from tinyconv.backends.numba.threads import for_each, thread_count
 from tinyconv.backends.numba.workspace import empty, scratch
 from tinyconv.backends.numpy import NumpyBackend
