@@ -169,6 +169,71 @@ class Backend(ABC):
     ) -> tuple[Array, Array, Array]:
         """-> (dx, dgamma (C,), dbeta (C,)); mean and variance are constants."""
 
+    # ---- blocks: operations that follow each other, as one --------------------
+    #
+    # What they compute is the composition of the operations above (numpy/fused.py says
+    # which); a fast backend keeps what lies between in the cache. `saved` is what the way
+    # back needs beyond x and the parameters, and None unless `keep`; it belongs to the
+    # backend that made it, and nobody else looks inside. All blocks are pure functions.
+
+    @abstractmethod
+    def conv_block(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        activation: Activation,
+        pool: Window | None,
+        keep: bool,
+    ) -> tuple[Array, Any]:
+        """Convolution, bias, activation, and max-pooling if `pool` -> (y, saved).
+
+        x (N, H, W, C), kernel (KH, KW, C // groups, F), bias (F,) -> y (N, OH, OW, F) of
+        the pool, or of the window without one.
+        """
+
+    @abstractmethod
+    def conv_block_backward(
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array | None]:
+        """-> (dx, or None unless `need_dx`; dkernel; dbias, or None without bias)."""
+
+    @abstractmethod
+    def dense_block(
+        self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool
+    ) -> tuple[Array, Any]:
+        """y = activation(x @ kernel + bias): x (M, C), kernel (C, F) -> (y (M, F), saved)."""
+
+    @abstractmethod
+    def dense_block_backward(
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array | None]:
+        """-> (dx, or None unless `need_dx`; dkernel; dbias, or None without bias)."""
+
+    @abstractmethod
+    def batch_norm_block(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        statistics: tuple[Array, Array] | None,
+        epsilon: float,
+        activation: Activation,
+        keep: bool,
+    ) -> tuple[Array, Array, Array, Any]:
+        """Normalisation, then activation -> (y, mean (C,), variance (C,), saved).
+
+        `statistics` are mean and variance if they are constants, None for the batch's own.
+        """
+
+    @abstractmethod
+    def batch_norm_block_backward(
+        self, dy: Array, saved: Any, x: Array, gamma: Array
+    ) -> tuple[Array, Array, Array]:
+        """-> (dx, dgamma (C,), dbeta (C,))."""
+
     # ---- dropout ------------------------------------------------------------
 
     @abstractmethod

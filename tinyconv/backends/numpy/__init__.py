@@ -9,13 +9,14 @@ import numpy as np
 from tinyconv.backends.base import Array
 from tinyconv.backends.numpy.activations import Activations
 from tinyconv.backends.numpy.convolution import Convolution
+from tinyconv.backends.numpy.fused import Fused
 from tinyconv.backends.numpy.losses import Losses
 from tinyconv.backends.numpy.normalization import Normalization
 from tinyconv.backends.numpy.optimizers import Optimizers
 from tinyconv.backends.numpy.pooling import Pooling
 
 
-class NumpyBackend(Convolution, Activations, Pooling, Normalization, Losses, Optimizers):
+class NumpyBackend(Fused, Convolution, Activations, Pooling, Normalization, Losses, Optimizers):
     """The specification of the other backends: readable first, fast where NumPy is."""
 
     name = "numpy"

@@ -1,0 +1,124 @@
+"""Blocks as what they are: one operation after the other. The specification of fast ones.
+
+    conv_block         conv2d -> activate -> max_pool
+    dense_block        matmul -> activate
+    batch_norm_block   batch_norm (or normalize) -> activate
+
+and backward the same in reverse. Nothing is gained here but names: a backend that
+overrides a block and falls back to this for what it does not fuse gets the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tinyconv.backends.base import Activation, Array, Backend
+from tinyconv.geometry import Window
+
+
+class Activated(NamedTuple):
+    """What `activate_backward` needs: what `activate` saved, of which function, with a bias?"""
+
+    saved: Array
+    activation: Activation
+    with_bias: bool
+
+
+class Convolved(NamedTuple):
+    """What a convolution block keeps; `pool` and `argmax` are None where nothing is pooled."""
+
+    window: Window
+    groups: int
+    activated: Activated
+    pool: Window | None
+    argmax: Array | None
+
+
+class Normalized(NamedTuple):
+    """What a normalisation block keeps; `by_batch`: the statistics are the batch's own."""
+
+    mean: Array
+    variance: Array
+    by_batch: bool
+    epsilon: float
+    activated: Activated
+
+
+class Fused(Backend):
+    def conv_block(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        activation: Activation,
+        pool: Window | None,
+        keep: bool,
+    ) -> tuple[Array, Convolved | None]:
+        """z = conv2d(x, kernel),  a = f(z + bias),  y = max_pool(a)."""
+        z = self.conv2d(x, kernel, window, groups)
+        y, saved = self.activate(z, bias, activation, overwrite=True)
+        argmax = None
+        if pool is not None:
+            y, argmax = self.max_pool(y, pool)
+        activated = Activated(saved, activation, bias is not None)
+        return y, Convolved(window, groups, activated, pool, argmax) if keep else None
+
+    def conv_block_backward(
+        self, dy: Array, saved: Convolved, x: Array, kernel: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array | None]:
+        """dy -> da through the pool, da -> dz through f, dz -> dkernel, dx."""
+        window, groups, activated, pool, argmax = saved
+        if pool is not None and argmax is not None:
+            dy = self.max_pool_backward(dy, argmax, pool)
+        dz, dbias = self.activate_backward(dy, *activated)
+        dkernel = self.conv2d_kernel_gradient(x, dz, window, groups)
+        dx = self.conv2d_input_gradient(dz, kernel, window, groups) if need_dx else None
+        return dx, dkernel, dbias
+
+    def dense_block(
+        self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool
+    ) -> tuple[Array, Activated | None]:
+        """z = x @ kernel,  y = f(z + bias)."""
+        y, saved = self.activate(self.matmul(x, kernel), bias, activation, overwrite=True)
+        return y, Activated(saved, activation, bias is not None) if keep else None
+
+    def dense_block_backward(
+        self, dy: Array, saved: Activated, x: Array, kernel: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array | None]:
+        """dz = dy * f'(z + bias),  dkernel = x^T @ dz,  dx = dz @ kernel^T."""
+        dz, dbias = self.activate_backward(dy, *saved)
+        dkernel = self.matmul(x.T, dz)
+        return self.matmul(dz, kernel.T) if need_dx else None, dkernel, dbias
+
+    def batch_norm_block(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        statistics: tuple[Array, Array] | None,
+        epsilon: float,
+        activation: Activation,
+        keep: bool,
+    ) -> tuple[Array, Array, Array, Normalized | None]:
+        """y = f(gamma * x^ + beta)."""
+        if statistics is None:
+            z, mean, variance = self.batch_norm(x, gamma, beta, epsilon)
+        else:
+            mean, variance = (each.copy() for each in statistics)  # results are nobody else's
+            z = self.normalize(x, gamma, beta, mean, variance, epsilon)
+        y, kept = self.activate(z, None, activation, overwrite=True)
+        if not keep:
+            return y, mean, variance, None
+        activated = Activated(kept, activation, False)
+        return y, mean, variance, Normalized(mean, variance, statistics is None, epsilon, activated)
+
+    def batch_norm_block_backward(
+        self, dy: Array, saved: Normalized, x: Array, gamma: Array
+    ) -> tuple[Array, Array, Array]:
+        """dy -> dz through f, dz -> dx, dgamma, dbeta."""
+        mean, variance, by_batch, epsilon, activated = saved
+        dz, _ = self.activate_backward(dy, *activated)
+        backward = self.batch_norm_backward if by_batch else self.normalize_backward
+        return backward(dz, x, gamma, mean, variance, epsilon)
