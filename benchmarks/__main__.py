@@ -1,6 +1,12 @@
 """`python -m benchmarks step`: contenders side by side.
 
-step          a training step of the book's networks through fit, tinyconv against tf.keras
+step          a training step of the book's networks through fit
+predict       10,000 images through predict
+vgg16         features of photographs, and a step of fine-tuning
+resnet50      class probabilities of photographs
+linear        a training step by the size of its batch, 8 to 512
+all           these five; numbers and pictures go to benchmarks/results
+
 startup       seconds from the command to the first training step, with and without a cache
 accuracy      test accuracy after the book's ten epochs of Fashion-MNIST, three seeds each
 cats_vs_dogs  an epoch over a stream of photographs, three networks, against tf.keras
@@ -11,29 +17,95 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from benchmarks.harness import write_json
+from benchmarks.lineup import ALL, USUAL, present
+from benchmarks.report import Case, write_json
 
-QUESTIONS = ("step", "startup", "accuracy", "cats_vs_dogs", "memory")
+SIDE_BY_SIDE = ("step", "predict", "vgg16", "resnet50", "linear")
+OTHERS = ("startup", "accuracy", "cats_vs_dogs", "memory")
+RESULTS = Path(__file__).parent / "results"
 
 
-def main() -> None:
-    """Run one question; its `run(options)` returns the text to print and the numbers."""
+class Options(argparse.Namespace):
+    """What was asked for."""
+
+    question: str
+    rounds: int
+    quick: bool
+    contenders: list[str]
+    only: str
+    json: Path | None
+    plot: Path | None
+    out: Path
+
+    def chosen(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases whose title has `only` in it."""
+        found = [case for case in cases if self.only.lower() in case.title.lower()]
+        if not found:
+            titles = "\n".join(f"  {case.title}" for case in cases)
+            raise SystemExit(f"--only {self.only!r} is in none of these:\n{titles}")
+        return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one question, or all; its `run(options)` shows its tables and returns its numbers."""
+    parser = _parser()
+    options = parser.parse_args(arguments, Options())
+    options.contenders = present(options.contenders)
+    if not options.contenders:
+        parser.error("none of the contenders is installed")
+    if options.question == "all":
+        if options.json or options.plot or options.only:
+            parser.error("all writes into --out, and takes no --json, --plot or --only")
+        options.out.mkdir(parents=True, exist_ok=True)
+        for question in SIDE_BY_SIDE:
+            answer(_module(question), options, *_files(options.out, question))
+        return
+    module = _module(options.question)
+    if options.plot and not hasattr(module, "draw"):
+        parser.error(f"{options.question} draws no picture")
+    answer(module, options, options.json, options.plot)
+
+
+def answer(module: ModuleType, options: Options, numbers: Path | None, plot: Path | None) -> None:
+    """Run a question and write what is wanted."""
+    found: dict[str, Any] = module.run(options)
+    if numbers:
+        write_json(numbers, found)
+    if plot:
+        module.draw(found, plot)
+
+
+def _module(question: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{question}")
+
+
+def _files(folder: Path, question: str) -> tuple[Path, Path]:
+    return folder / f"{question}.json", folder / f"{question}.png"
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("question", choices=QUESTIONS)
+    parser.add_argument("question", choices=(*SIDE_BY_SIDE, "all", *OTHERS), metavar="question")
     parser.add_argument("--rounds", type=int, default=7, help="turns, or seeds, of each")
     parser.add_argument("--quick", action="store_true", help="a smaller form, to try it out")
+    parser.add_argument(
+        "--contenders", nargs="+", choices=ALL, default=USUAL, metavar="NAME",
+        help=f"of {', '.join(ALL)}; by default {', '.join(USUAL)}",
+    )  # fmt: skip
+    parser.add_argument("--only", default="", metavar="TEXT", help="cases with this in their title")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    options = parser.parse_args()
-    text, numbers = importlib.import_module(f"benchmarks.{options.question}").run(options)
-    print(text)
-    if options.json:
-        write_json(options.json, numbers)
+    parser.add_argument("--plot", type=Path, help="draw them into this PNG")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where `all` writes its files")
+    return parser
 
 
 if __name__ == "__main__":

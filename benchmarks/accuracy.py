@@ -9,14 +9,14 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from benchmarks.harness import Contender, alternate
-from benchmarks.step import Turn, build
+from benchmarks.harness import Contender, Turn, alternate
+from benchmarks.networks import build
 
 
-def run(options: Any) -> tuple[str, dict[str, Any]]:
+def run(options: Any) -> dict[str, Any]:
     """A row a network and library: the accuracy of each seed, and the mean."""
     epochs, seeds = (1, 1) if options.quick else (10, min(options.rounds, 3))
-    lines = [f"test accuracy after {epochs} epochs, seeds 0 to {seeds - 1}"]
+    print(f"test accuracy after {epochs} epochs, seeds 0 to {seeds - 1}")
     numbers: dict[str, Any] = {}
     for network in ("dense", "cnn"):
         for library in ("tinyconv", "keras"):
@@ -25,14 +25,13 @@ def run(options: Any) -> tuple[str, dict[str, Any]]:
                 "benchmarks.accuracy:trainer",
                 {"library": library, "network": network, "epochs": epochs},
             )
-            (result,) = alternate([contender], seeds)  # a turn is a seed
+            (result,) = alternate([contender], seeds, warm_ups=0)  # a turn is a seed
             found = result.values
             numbers[f"{network}, {library}"] = found
             each = "".join(f"{value:8.4f}" for value in found)
             mean = statistics.mean(found)
-            lines.append(f"{network:8}{library:12}{each}   mean {mean:.4f}")
-            print(lines[-1], flush=True)
-    return "\n".join(lines), numbers
+            print(f"{network:8}{library:12}{each}   mean {mean:.4f}", flush=True)
+    return numbers
 
 
 def trainer(library: str, network: str, epochs: int) -> Turn:
@@ -49,7 +48,7 @@ def trainer(library: str, network: str, epochs: int) -> Turn:
 
     def turn() -> float:
         module.utils.set_random_seed(next(seeds))
-        model = build(module, network)
+        model = build(library, network)
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)
         return float(model.evaluate(x_test, y_test, verbose=0)[1])

@@ -12,64 +12,50 @@ import importlib
 import time
 from typing import Any
 
-from benchmarks.harness import Contender, alternate, table
-from benchmarks.step import BASE, Turn
+from benchmarks.harness import Turn
+from benchmarks.lineup import KERAS, TORCH, line_up
+from benchmarks.networks import TAILS, cats_vs_dogs
+from benchmarks.plot import draw_bars as draw
+from benchmarks.report import Case, compare
+
+__all__ = ["cases", "draw", "run"]
 
 SIZE, BATCH = 100, 64
-TAILS = ("average pooling", "flatten + dense", "flatten + dense + dropout")
 
 
-def run(options: Any) -> tuple[str, dict[str, Any]]:
-    """A table a network, and all turns by title."""
+def cases(options: Any) -> list[Case]:
+    """A case a network; PyTorch has no part in it, as it does not read `tf.data`."""
     images = 320 if options.quick else 3200
-    tables, numbers = [], {}
-    for tail in TAILS[:1] if options.quick else TAILS:
-        shared = {"tail": tail, "images": images}
-        contenders = [
-            Contender(name, "benchmarks.cats_vs_dogs:epochs", {**shared, "library": library})
-            for name, library in (("tinyconv (numba)", "tinyconv"), (BASE, "keras"))
-        ]
-        title = f"training step of cats vs dogs, streamed, batch {BATCH}: {tail}"
-        results = alternate(contenders, options.rounds)
-        tables.append(table(title, results, BASE))
-        numbers[title] = [result._asdict() for result in results]
-    return "\n\n".join(tables), numbers
+    names = [name for name in options.contenders if name != TORCH]
+    graph = {KERAS: {"graph": {"jit_compile": False}}}
+    return [
+        Case(
+            f"training step of cats vs dogs, streamed, batch {BATCH}: {tail}",
+            line_up(
+                names, "benchmarks.cats_vs_dogs:epochs", "", {"tail": tail, "images": images}, graph
+            ),
+        )
+        for tail in TAILS
+    ]
 
 
-def epochs(library: str, tail: str, images: int) -> Turn:
+def run(options: Any) -> dict[str, Any]:
+    """All turns and ratios, by network."""
+    return compare(options.chosen(cases(options)), options.rounds)
+
+
+def epochs(library: str, tail: str, images: int, **compiling: Any) -> Turn:
     """A turn is an epoch; it returns the seconds a step."""
-    from tinyconv.data import cats_vs_dogs
+    from tinyconv.data import cats_vs_dogs as photographs
 
-    module = importlib.import_module(library)
-    model = build(module, tail)
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    photographs = cats_vs_dogs.load(f"train[:{images}]", (SIZE, SIZE))
-    batches = photographs.shuffle(1000, seed=0).batch(BATCH).prefetch(1)
+    model = cats_vs_dogs(importlib.import_module(library), tail, (SIZE, SIZE, 3))
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"], **compiling)
+    read = photographs.load(f"train[:{images}]", (SIZE, SIZE))
+    batches = read.shuffle(1000, seed=0).batch(BATCH).prefetch(1)
 
     def turn() -> float:
         started = time.perf_counter()
         model.fit(batches, verbose=0)
         return (time.perf_counter() - started) / -(-images // BATCH)
 
-    turn()
     return turn
-
-
-def build(library: Any, tail: str) -> Any:
-    """The head of three convolutions with one of the book's tails, by tinyconv or by Keras."""
-    layers = library.layers
-    head: list[Any] = [library.Input((SIZE, SIZE, 3))]
-    for filters in (32, 32, 64):
-        head += [layers.Conv2D(filters, 3), layers.BatchNormalization()]
-        head += [layers.Activation("relu"), layers.MaxPooling2D(2)]
-    if tail == "average pooling":
-        end = [layers.AveragePooling2D(2), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
-        return library.Sequential([*head, *end])
-    drop = [layers.Dropout(0.5)] if "dropout" in tail else []
-    end = [
-        layers.Flatten(), layers.BatchNormalization(),
-        layers.Dense(100), layers.Activation("relu"), *drop, layers.BatchNormalization(),
-        layers.Dense(100), layers.Activation("relu"),
-        layers.Dense(1), layers.Activation("sigmoid"),
-    ]  # fmt: skip
-    return library.Sequential([*head, *end])

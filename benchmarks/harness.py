@@ -4,50 +4,90 @@ Each contender lives in a process of its own, with its own threads and memory, a
 there for its turn. The turns alternate, A B C A B C ..., so that a slow minute of the
 machine hits all alike, and what is compared is the ratio within a round. Absolute times
 are reported, but not to be trusted across runs.
+
+A contender that may be run in several ways (with or without a compiler, in larger or
+smaller batches) tries them all in a process before, and runs in the one that was fastest.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
-import json
 import multiprocessing
 import os
-import platform
 import statistics
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, NamedTuple
 
+Turn = Callable[[], float]
 
-class Contender(NamedTuple):
+WARM_UPS = 2  # turns before those that count: the first compiles, the second settles
+_TRIALS = 3  # turns of each setting, after its warm-up
+
+
+@dataclass(frozen=True)
+class Contender:
     """Something to measure.
 
     Attributes:
         name: shown in the table.
         factory: "module:function"; called once in the contender's process with `options`, it
-            does all preparation and warm-up, and returns a function that does one turn and
-            returns its seconds per unit of work.
+            does all preparation and returns a function that does one turn and returns its
+            seconds per unit of work.
         options: keyword arguments of the factory.
+        settings: ways to run it, by what to call them: more arguments of the factory each.
+        imports: modules to import first; their time and memory are told apart.
+        environment: variables of its process.
+        peer: whether it is one of those to be measured against.
     """
 
     name: str
     factory: str
-    options: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    peer: bool = False
+
+
+class Costs(NamedTuple):
+    """What the values of a contender leave out.
+
+    Attributes:
+        import_seconds, import_memory: of its library; memory in bytes.
+        build_seconds: of the data and the model.
+        first_turn_seconds: the first turn, which compiles.
+    """
+
+    import_seconds: float
+    import_memory: int
+    build_seconds: float
+    first_turn_seconds: float
 
 
 class Result(NamedTuple):
     """What all turns of one contender returned (seconds per unit of work, say).
 
-    The memory is the peak in bytes.
+    Attributes:
+        name, peer: of the contender.
+        values: one a round.
+        peak_memory: of the process, its library and its data included, in bytes.
+        costs: what the values leave out.
+        setting: the way in which it ran; "" if there was only one.
+        tried: the seconds of the other ways, and its own, when they were tried.
     """
 
     name: str
+    peer: bool
     values: list[float]
     peak_memory: int
+    costs: Costs
+    setting: str
+    tried: dict[str, float]
 
     @property
     def median(self) -> float:
@@ -55,113 +95,155 @@ class Result(NamedTuple):
         return statistics.median(self.values)
 
 
-def alternate(contenders: Sequence[Contender], rounds: int) -> list[Result]:
-    """Prepare all contenders, then let them take turns."""
-    spawn = multiprocessing.get_context("spawn")
-    running = []
-    for contender in contenders:
-        here, there = spawn.Pipe()
-        process = spawn.Process(target=_serve, args=(there, contender), daemon=True)
-        process.start()
-        _answer(here, contender)  # one prepares at a time
-        running.append((contender, process, here))
-    values: dict[str, list[float]] = {contender.name: [] for contender in contenders}
-    for _ in range(rounds):
-        for contender, _process, here in running:
-            here.send("turn")
-            values[contender.name].append(_answer(here, contender))
-    results = []
-    for contender, process, here in running:
-        here.send("stop")
-        results.append(Result(contender.name, values[contender.name], _answer(here, contender)))
-        process.join()
-    return results
+def alternate(
+    contenders: Sequence[Contender], rounds: int, warm_ups: int = WARM_UPS
+) -> list[Result]:
+    """Prepare all contenders, then let them take turns.
+
+    Raises:
+        RuntimeError: naming the contender that failed.
+    """
+    tried = [try_settings(contender) for contender in contenders]
+    processes: list[_Process] = []
+    try:
+        for contender, times in zip(contenders, tried, strict=True):
+            process = _Process(contender)  # one prepares at a time
+            processes.append(process)
+            process.prepare(_fastest(contender, times), warm_ups)
+        values = [[process.ask(_TURN) for process in processes] for _ in range(rounds)]
+        return [
+            process.result([row[number] for row in values], tried[number])
+            for number, process in enumerate(processes)
+        ]
+    finally:
+        for process in processes:
+            process.end()
+
+
+def try_settings(contender: Contender) -> dict[str, float]:
+    """The best of a few turns of each setting; nothing where there is no choice."""
+    if len(contender.settings) < 2:
+        return {}
+    process = _Process(contender)
+    try:
+        times = {}
+        for setting in contender.settings:
+            process.prepare(setting, 1)
+            times[setting] = min(process.ask(_TURN) for _ in range(_TRIALS))
+        return times
+    finally:
+        process.end()
+
+
+def _fastest(contender: Contender, times: dict[str, float]) -> str:
+    return min(times, key=times.__getitem__) if times else next(iter(contender.settings), "")
+
+
+# ---- processes --------------------------------------------------------------------
+
+_TURN, _STOP = "turn", "stop"
+
+
+class _Process:
+    """A contender's process, as it is seen from here."""
+
+    def __init__(self, contender: Contender) -> None:
+        self._contender = contender
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, there = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(there, contender), daemon=True)
+        self._process.start()
+        there.close()  # so that the death of the process is noticed
+        self._imported: tuple[float, int] = self._answer()
+        self._costs: Costs | None = None
+        self._setting = ""
+
+    def prepare(self, setting: str, warm_ups: int) -> None:
+        """Build it anew in one of its settings and warm it up."""
+        build_seconds = self.ask(self._contender.settings.get(setting, {}))
+        started = time.perf_counter()
+        first = 0.0
+        for number in range(warm_ups):
+            self.ask(_TURN)
+            if not number:
+                first = time.perf_counter() - started
+        self._setting = setting
+        self._costs = Costs(*self._imported, build_seconds, first)
+
+    def ask(self, command: str | dict[str, Any]) -> Any:
+        """A turn (its value), or a model with these settings (the seconds that it took)."""
+        self._pipe.send(command)
+        return self._answer()
+
+    def result(self, values: list[float], tried: dict[str, float]) -> Result:
+        """Stop the process."""
+        peak = self.ask(_STOP)
+        self._process.join()
+        assert self._costs is not None
+        return Result(
+            self._contender.name, self._contender.peer, values, peak, self._costs,
+            self._setting, tried,
+        )  # fmt: skip
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise RuntimeError(f"the process of {self._contender.name} died") from None
+        if isinstance(answer, Exception):
+            raise RuntimeError(f"{self._contender.name}: {answer}")
+        return answer
 
 
 def _serve(there: Connection, contender: Contender) -> None:
-    """The contender's process."""
+    """What the contender's process does."""
+    os.environ.update({**_all_cores(), **contender.environment})
     try:
+        started = time.perf_counter()
+        for module in contender.imports:
+            importlib.import_module(module)
         module, function = contender.factory.split(":")
-        turn: Callable[[], float] = getattr(importlib.import_module(module), function)(
-            **contender.options
-        )
-        there.send(None)
-        while there.recv() == "turn":
-            there.send(turn())
-        there.send(_peak_memory())
+        factory = getattr(importlib.import_module(module), function)
+        there.send((time.perf_counter() - started, peak_memory()))
+        turn: Turn | None = None
+        while (command := there.recv()) != _STOP:
+            if command == _TURN:
+                assert turn is not None
+                there.send(turn())
+                continue
+            started, turn = time.perf_counter(), None
+            gc.collect()  # the model of the setting before
+            turn = factory(**contender.options, **command)
+            there.send(time.perf_counter() - started)
+        there.send(peak_memory())
     except Exception as error:
-        there.send(error)
+        there.send(RuntimeError(f"{type(error).__name__}: {error}"))  # others may not be pickled
 
 
-def _answer(here: Connection, contender: Contender) -> Any:
-    try:
-        answer = here.recv()
-    except EOFError:
-        raise RuntimeError(f"the process of {contender.name} died") from None
-    if isinstance(answer, Exception):
-        raise RuntimeError(f"{contender.name}: {type(answer).__name__}: {answer}")
-    return answer
+def cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _peak_memory() -> int:
+def _all_cores() -> dict[str, str]:
+    """Every library takes all cores, whatever the caller's shell says."""
+    threads = ("OMP", "MKL", "OPENBLAS", "NUMBA")
+    names = [f"{name}_NUM_THREADS" for name in threads]
+    names += ["TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"]
+    return {"TF_CPP_MIN_LOG_LEVEL": "3", **dict.fromkeys(names, str(cores()))}
+
+
+def peak_memory() -> int:
     """Largest resident set of this process, bytes."""
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-# ---- reporting ----------------------------------------------------------------
-
-
-def ratios(result: Result, base: Result) -> list[float]:
-    """Time over the base's time, round by round."""
-    return [own / other for own, other in zip(result.values, base.values, strict=True)]
-
-
-def table(title: str, results: Sequence[Result], base: str, unit: str = "ms/step") -> str:
-    """Median time, the median ratio to `base` with its spread, and the peak memory."""
-    reference = next(result for result in results if result.name == base)
-    lines = [title, f"{'':28}{unit:>10}{'ratio':>8}{'(quartiles)':>16}{'peak memory':>14}"]
-    for result in results:
-        own = ratios(result, reference)
-        low, middle, high = statistics.quantiles(own, n=4) if len(own) > 1 else own * 3
-        spread = f"({low:.2f} to {high:.2f})"
-        memory = f"{result.peak_memory / 2**20:,.0f} MiB"
-        lines.append(
-            f"{result.name:28}{1000 * result.median:10.2f}{middle:8.2f}{spread:>16}{memory:>14}"
-        )
-    return "\n".join(lines)
-
-
-def write_json(path: Path, numbers: Mapping[str, Any]) -> None:
-    """The numbers, with the machine and the versions they were measured on."""
-    content = {
-        "machine": {
-            "cpu": _cpu(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "versions": _versions(),
-        },
-        "results": numbers,
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _cpu() -> str:
-    try:
-        text = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return platform.processor()
-    found = [line.split(":")[1].strip() for line in text.splitlines() if "Model name" in line]
-    return found[0] if found else platform.processor()
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in ("tinyconv", "numpy", "numba", "tensorflow-cpu", "tensorflow", "keras", "torch"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -9,32 +9,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.cats_vs_dogs import BATCH, SIZE, TAILS, build
-from benchmarks.harness import Contender, alternate
-from benchmarks.step import Turn
+from benchmarks.cats_vs_dogs import BATCH, SIZE
+from benchmarks.harness import Contender, Turn, alternate
+from benchmarks.networks import build
 
 
-def run(options: Any) -> tuple[str, dict[str, Any]]:
+def run(options: Any) -> dict[str, Any]:
     """A row a number of photographs: what they take as arrays, and the peak of the process."""
     counts = (200, 400) if options.quick else (1000, 3200)
-    lines = ["peak memory of a streamed epoch, cats vs dogs at 100 x 100"]
+    print("peak memory of a streamed epoch, cats vs dogs at 100 x 100")
     numbers: dict[str, Any] = {}
     for count in counts:
         contender = Contender(f"{count:,}", "benchmarks.memory:epoch", {"images": count})
-        (result,) = alternate([contender], 1)
+        (result,) = alternate([contender], 1, warm_ups=0)
         held = count * SIZE * SIZE * 3 * 4 / 2**20
         peak = result.peak_memory / 2**20
         numbers[f"{count} images"] = {"as arrays MiB": held, "peak MiB": peak}
-        lines.append(f"{count:6,} images ({held:5.0f} MiB as float32)   peak {peak:7,.0f} MiB")
-    return "\n".join(lines), numbers
+        print(f"{count:6,} images ({held:5.0f} MiB as float32)   peak {peak:7,.0f} MiB")
+    return numbers
 
 
 def epoch(images: int) -> Turn:
     """A turn is an epoch; it returns nothing worth knowing, the harness reads the peak."""
-    import tinyconv
     from tinyconv.data import cats_vs_dogs
 
-    model = build(tinyconv, TAILS[0])
+    model = build("tinyconv", "cats vs dogs")
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     batches = cats_vs_dogs.load(f"train[:{images}]", (SIZE, SIZE)).batch(BATCH)
 

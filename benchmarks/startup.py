@@ -21,17 +21,17 @@ _FIRST_STEP = re.compile(rb"[1-9]\d*/\d+.*loss")
 _LIMIT_SECONDS = 120
 
 
-def run(options: Any) -> tuple[str, dict[str, Any]]:
+def run(options: Any) -> dict[str, Any]:
     """Once cold, then warm, for as many rounds as asked for."""
     numbers: dict[str, list[float]] = {"cold": [], "warm": []}
     for _ in range(1 if options.quick else options.rounds):
         with tempfile.TemporaryDirectory() as cache:
             for state in ("cold", "warm"):
                 numbers[state].append(seconds_to_first_step(cache))
-    lines = ["seconds from `tinyconv train` to its first training step"]
+    print("seconds from `tinyconv train` to its first training step")
     for state, seconds in numbers.items():
-        lines.append(f"{state:6}" + "".join(f"{value:8.1f}" for value in seconds))
-    return "\n".join(lines), numbers
+        print(f"{state:6}" + "".join(f"{value:8.1f}" for value in seconds))
+    return numbers
 
 
 def seconds_to_first_step(cache: str) -> float:
