@@ -49,16 +49,46 @@ def test_preprocess_input_in_a_tensorflow_pipeline():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((8, 8, 1), r"\(8, 8, 1\)\. Read grey images as colour: load_img"),
+        ((8, 8, 1), r"\(8, 8, 1\)\. Read grey or transparent images as colour: load_img"),
         ((2, 8, 8, 1), "grey"),
         ((8, 8), "grey"),
-        ((8, 8, 4), r"Received: shape \(8, 8, 4\)$"),
+        ((8, 8, 4), r"Received: shape \(8, 8, 4\)\. Read grey or transparent images as colour"),
+        ((3, 8, 8), r"Received: shape \(3, 8, 8\)$"),
+        ((1, 1, 8, 8, 3), r"Received: shape \(1, 1, 8, 8, 3\)$"),
         ((3,), r"Received: shape \(3,\)"),
     ],
 )
 def test_preprocess_input_refuses_what_is_no_colour_image(shape, message):
     with pytest.raises(ValueError, match=message):
         preprocess_input(np.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 1), (8, 8), (2, 8, 8, 4)])
+def test_tensors_too_must_be_colour_images(shape):
+    """One channel less the means of three would be three channels, and no error."""
+    tf = pytest.importorskip("tensorflow")
+    with pytest.raises(ValueError, match="colour: load_img"):
+        preprocess_input(tf.zeros(shape))
+    with pytest.raises(ValueError, match="colour: load_img"):
+        tf.data.Dataset.from_tensors(np.zeros(shape)).map(preprocess_input)
+    unknown = tf.function(preprocess_input, input_signature=[tf.TensorSpec(None)])
+    assert unknown(tf.zeros((4, 4, 3))).shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "received"),
+    [
+        ("elephant.jpg", "'elephant.jpg'"),
+        (None, "None"),
+        ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], r"\[array"),
+        (np.zeros((8, 8, 3), object), "dtype=object"),
+        (np.zeros((8, 8, 3), complex), "j"),
+    ],
+    ids=["name", "None", "several sizes", "objects", "complex"],
+)
+def test_preprocess_input_refuses_what_is_no_array_of_numbers(given, received):
+    with pytest.raises(ValueError, match=f"an array of images of one size.*Received: .*{received}"):
+        preprocess_input(given)
 
 
 def test_preprocess_input_refuses_another_layout():
@@ -70,11 +100,17 @@ def test_preprocessed_and_scaled_images_are_told(recwarn):
     pixels = RNG.integers(0, 256, (4, 4, 3))
     prepared = preprocess_input(pixels)
     preprocess_input(np.zeros((4, 4, 3)))  # black
+    preprocess_input(pixels * 1.1 - 10)  # a resizing that overshoots
     assert not recwarn.list
     with pytest.warns(UserWarning, match="Were they preprocessed already"):
         preprocess_input(prepared)
     with pytest.warns(UserWarning, match="Were they divided by 255"):
         preprocess_input(pixels / 255)
+    with pytest.warns(UserWarning, match="from 0 to 65535. Have they 16 bits"):
+        preprocess_input(np.array([[[0, 9, 65535]]], "uint16"))
+    tf = pytest.importorskip("tensorflow")
+    with pytest.warns(UserWarning, match="Were they preprocessed already"):
+        preprocess_input(tf.constant(prepared))
 
 
 # ---- the classes ----------------------------------------------------------------
@@ -149,9 +185,10 @@ def test_predictions_of_another_shape(shape):
         decode_predictions(np.zeros(shape))
 
 
-def test_top_must_be_positive():
-    with pytest.raises(ValueError, match="top=0"):
-        decode_predictions(np.zeros((1, 1000)), top=0)
+@pytest.mark.parametrize("top", [0, -1, 2.5, "3", None])
+def test_top_must_be_positive(top):
+    with pytest.raises(ValueError, match=f"at least 1. Received: top={top!r}"):
+        decode_predictions(np.zeros((1, 1000)), top=top)
 
 
 def test_the_published_list_is_keras_own():

@@ -128,6 +128,9 @@ def test_sizes_that_are_no_multiple_of_32(network, size):
         ({"classifier_activation": "loud"}, ValueError, "loud"),
         ({"weights": "ImageNet"}, ValueError, "None, 'imagenet' or the path.*'ImageNet'"),
         ({"weights": 3}, ValueError, "weights must be None.*Received: 3"),
+        ({"weights": "."}, ValueError, r"Received: '\.', which is a folder"),
+        ({"weights": [np.zeros(9)] * 9}, ValueError, r"weights must be None.*Received: \[array"),
+        ({"weights": np.zeros(9)}, ValueError, r"weights must be None.*Received: array"),
         ({"weights": "imagenet", "classes": 10}, ValueError, "1000 classes.*include_top=False"),
         (
             {"weights": "imagenet", "classifier_activation": "sigmoid"},

@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")
 
 from tests.data.web import sends  # noqa: E402
+from tinyconv import Input, InputScaleWarning  # noqa: E402
 from tinyconv.applications import ResNet50, resnet50, vgg16  # noqa: E402
 from tinyconv.data.cache import CorruptFileError  # noqa: E402
 from tinyconv.data.download import DownloadError  # noqa: E402
@@ -89,10 +90,33 @@ def test_a_damaged_file_is_not_used(resnet_file, keras_home):
     assert path.exists()
 
 
-def test_images_that_were_never_prepared_are_told(resnet_file, keras_home):
+def test_a_damaged_download_is_not_used(resnet_file, keras_home, web, monkeypatch):
+    published = resnet50.NETWORK.published[False]
+    web.url(f"/resnet/{published.name}", sends(resnet_file[0].read_bytes()[:-1] + b"?"))
+    folder = f"http://127.0.0.1:{web.server_port}/resnet/"
+    monkeypatch.setitem(resnet50.NETWORK.published, False, published._replace(folder=folder))
+    with pytest.raises(DownloadError, match=f"sent another file: expected.*{published.md5}"):
+        ResNet50(include_top=False)
+    assert list((keras_home / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("scale", [1, 255], ids=["0 to 1", "0 to 255"])
+def test_images_that_were_never_prepared_are_told(scale, resnet_file, keras_home):
+    (keras_home / "models").mkdir(parents=True)
+    shutil.copy(resnet_file[0], keras_home / "models" / resnet50.NETWORK.published[False].name)
+    model = ResNet50(include_top=False, input_tensor=Input((64, 64, 3)))
+    pixels = scale * np.random.default_rng(0).random((1, 64, 64, 3))
+    message = "trained on values from -123.68 to 151.061.*preprocess_input"
+    with pytest.warns(InputScaleWarning, match=message):
+        model.predict(pixels, verbose=0)
+
+
+def test_images_that_were_prepared_are_not_told(resnet_file, keras_home, recwarn):
     (keras_home / "models").mkdir(parents=True)
     shutil.copy(resnet_file[0], keras_home / "models" / resnet50.NETWORK.published[False].name)
     model = ResNet50(include_top=False)
-    pixels = np.random.default_rng(0).random((1, 64, 64, 3))
-    with pytest.warns(UserWarning, match="trained on values from -123.68 to 151.061"):
-        model.predict(pixels, verbose=0)
+    rng = np.random.default_rng(0)
+    for low, high in ((0, 256), (0, 30), (250, 256)):
+        pixels = rng.integers(low, high, (1, 64, 64, 3))
+        model.predict(resnet50.preprocess_input(pixels), verbose=0)
+    assert not [each for each in recwarn if issubclass(each.category, InputScaleWarning)]

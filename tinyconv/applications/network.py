@@ -75,11 +75,11 @@ def assemble(
         elif pooling is not None:
             x = _POOLINGS[pooling](name=network.pooling_names.get(pooling))(x)
         model = Functional(_origins(start), x, name=name)
-    if weights == files.IMAGENET and file is not None:
+    if file is not None and files.is_imagenet(weights):
         model.load_weights(file)  # its checksum says that it is the right one
     elif file is not None:
         files.load(owner, model, file, network.top_names)
-    if weights == files.IMAGENET and input_tensor is None:
+    if files.is_imagenet(weights) and not start.node.inputs:
         model.input_record = [input_record()]
     return model
 
@@ -91,7 +91,7 @@ def _check_top(owner: str, weights: Any, classes: int, activation: Any) -> None:
         count = 0
     if count < 1 or isinstance(classes, bool):
         raise ValueError(f"{owner}: classes must be a positive integer. Received: {classes!r}")
-    if weights == files.IMAGENET and count != CLASSES:
+    if files.is_imagenet(weights) and count != CLASSES:
         raise ValueError(
             f"{owner}: weights='imagenet' with its top tells {CLASSES} classes. Received: "
             f"classes={classes}. For classes of your own pass include_top=False and put layers of "
@@ -130,14 +130,14 @@ def _input_shape(owner: str, include_top: bool, weights: Any, tensor: Any, given
             f"{owner}: height and width must be at least {_SMALLEST}: the network halves them "
             f"five times. {received}"
         )
-    if weights == files.IMAGENET and shape[2] != 3:
+    if files.is_imagenet(weights) and shape[2] != 3:
         raise ValueError(
             f"{owner}: weights='imagenet' is for colour images, 3 channels. {received}. Read grey "
             "images as colour: load_img(path, color_mode='rgb')"
         )
     if shape[2] not in (1, 3):
         warn_user(f"{owner}: images have 1 or 3 channels as a rule. {received}")
-    if include_top and weights == files.IMAGENET and shape != (_SIDE, _SIDE, 3):
+    if include_top and files.is_imagenet(weights) and shape != (_SIDE, _SIDE, 3):
         raise ValueError(
             f"{owner}: weights='imagenet' with its top is for images of shape {(_SIDE, _SIDE, 3)}. "
             f"{received}. Without the top (include_top=False) any size will do"

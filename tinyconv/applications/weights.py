@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,15 +51,22 @@ def find(owner: str, weights: Any, published: Published) -> Path | None:
     """
     if weights is None:
         return None
-    if weights == IMAGENET:
+    if is_imagenet(weights):
         return published.fetch()
     file = Path(weights) if isinstance(weights, (str, os.PathLike)) else None
     if file is None or not file.is_file():
-        told = f"{weights!r}" if file is None else f"{str(weights)!r}, which is no file"
+        told = reprlib.repr(weights)
+        if file is not None:
+            told = f"{str(weights)!r}, which is {'a folder' if file.is_dir() else 'no file'}"
         raise ValueError(
             f"{owner}: weights must be None, 'imagenet' or the path of a file. Received: {told}"
         )
     return file
+
+
+def is_imagenet(weights: Any) -> bool:
+    """Whether the argument asks for the published file."""
+    return isinstance(weights, str) and weights == IMAGENET
 
 
 def load(owner: str, model: Model, file: Path, top_names: Sequence[str]) -> None:
@@ -89,31 +97,37 @@ def load(owner: str, model: Model, file: Path, top_names: Sequence[str]) -> None
 def _check_names(
     owner: str, file: Path, wanted: Sequence[str], held: Sequence[str], top: set[str]
 ) -> None:
+    if set(held) == set(wanted):
+        return
     body = set(wanted) - top
     missing, surplus = body - set(held), set(held) - body
     heads = len(set(wanted) & top)
-    if not missing and len(surplus) == heads:
+    # A top comes last. VGG19 has all the layers of VGG16, and others among them.
+    whole = not missing and surplus == set(held[len(held) - len(surplus) :])
+    if whole and len(surplus) == heads:
         return
-    if not missing and not surplus:
+    if whole and not surplus:
         raise FileError(
             f"{file}: the file holds {owner} without its top ({_some(top)}). Pass "
             "include_top=False, or a file with the top"
         )
-    if not missing and not heads:
+    if whole and not heads:
         raise FileError(
             f"{file}: the file holds {owner} with its top ({_some(surplus)}). Pass "
             "include_top=True, or a file without the top (a name that ends in _notop)"
         )
-    raise FileError(
-        f"{file}: the file is not of {owner}, or not all of it. Missing: "
-        f"{_some(set(wanted) - set(held))}. Without a place: {_some(set(held) - set(wanted))}"
-    )
+    lists = {
+        "Missing": set(wanted) - set(held),
+        "Without a place": set(held) - set(wanted),
+    }
+    told = ". ".join(f"{title}: {_some(names)}" for title, names in lists.items() if names)
+    raise FileError(f"{file}: the file is not of {owner}, or not all of it. {told}")
 
 
 def _some(names: set[str]) -> str:
     shown = sorted(names)[:_SHOWN]
     more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "") if names else "nothing"
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _layers_in(file: Path, places: Sequence[str]) -> tuple[list[str], bool]:

@@ -98,16 +98,25 @@ def _listed(layer: Layer) -> list[Variable]:
 def _in_order(layer: Layer, names: Sequence[str]) -> list[Variable]:
     """The layer's weights in the order of the file.
 
-    Which weights count as trained depends on what was frozen when the file was written; the
-    last part of their names tells.
+    Which weights count as trained depends on what was frozen when the file was written; their
+    names tell, or the last part of them where the layers have others here.
     """
+    for parts in (2, 1):  # "block1_conv1/kernel", "kernel"
+        by_name = {_last(weight.path, parts): weight for weight in layer.weights}
+        wanted = [_last(name, parts) for name in names]
+        if len(by_name) == len(wanted) == len(layer.weights) and by_name.keys() == set(wanted):
+            return [by_name[name] for name in wanted]
     trained_first = sorted(layer.weights, key=lambda weight: weight.name in weight.layer.state)
     orders = [_listed(layer), trained_first, layer.weights]
-    wanted = [name.rpartition("/")[2].partition(":")[0] for name in names]
     for order in orders:
         if [weight.name for weight in order] == wanted:
             return order
     return orders[0]
+
+
+def _last(name: str, parts: int) -> str:
+    """Its last parts, without the number of TensorFlow's output: "conv/kernel:0"."""
+    return "/".join(name.partition(":")[0].split("/")[-parts:])
 
 
 def _write_list(group: Any, values: Sequence[tuple[str, Any]]) -> None:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from tinyconv.backends import get_backend
 from tinyconv.registry import snake_case
 from tinyconv.saving import optimizer_state
-from tinyconv.saving.hdf5 import h5py_module
+from tinyconv.saving.hdf5 import h5py_module, text
 from tinyconv.saving.matching import Matches
+from tinyconv.training.warn import warn_user
 
 if TYPE_CHECKING:
     from tinyconv.layers.base import Layer
@@ -49,6 +50,7 @@ def match(h5: Any, model: Model, matches: Matches) -> None:
         FileError: where the file does not fit the model.
     """
     _check_surplus(h5, model, matches)
+    _warn_of_order(h5, model, matches)
     for group, layer in places(model):
         variables = h5.get(f"{group}/vars", {})
         dataset = h5py_module().Dataset
@@ -101,6 +103,22 @@ def _check_surplus(h5: Any, model: Model, matches: Matches) -> None:
         matches.mismatch(
             f"{model!r} has no place for {len(surplus)} of its weights: "
             f"{', '.join(surplus[:4])}{', ...' if len(surplus) > 4 else ''}"
+        )
+
+
+def _warn_of_order(h5: Any, model: Model, matches: Matches) -> None:
+    """Tell it where the places hold each other's layers, by the names that were kept."""
+    names, held = [], []
+    for group, layer in places(model):
+        variables = h5.get(f"{group}/vars")
+        if _own(layer) and variables is not None:
+            names.append(layer.name)
+            held.append(text(variables.attrs.get("name", "")))
+    if names != held and sorted(names) == sorted(held):
+        here, there = next((a, b) for a, b in zip(names, held, strict=True) if a != b)
+        warn_user(
+            f"{matches.file}: the layers of {model!r} are there in another order: {there!r} is "
+            f"where {here!r} belongs. They are read in the order of the file, whatever their names"
         )
 
 

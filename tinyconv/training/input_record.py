@@ -25,6 +25,8 @@ _FAR = 8  # widths of the range beyond which a value is far outside it
 _FRACTION = 0.01  # of the values, that may be outliers
 _TINY = 128  # so many times smaller than the largest that was trained on
 _NUMBERS = ("minimum", "maximum", "mean", "magnitude")
+_MANY = 1000  # values that are not all positive by chance
+_MARGIN = 8  # by which the largest may pass that in training
 _LEVELS = 16  # distinct values of a picture that is not simply black
 
 
@@ -117,10 +119,12 @@ def warn_if_unscaled(model: Any, records: Sequence[InputRecord], ranks: Sequence
         low, high = record.minimum, record.maximum
         whole = np.dtype(record.dtype).kind in "iu"
         if rank >= 3 and ((whole and high > 1) or (low >= 0 and high > _PIXEL_MAXIMUM)):
+            remedy = "divide by 255.0 first, or begin the model with Rescaling(1 / 255)"
+            if any(getattr(layer, "input_record", None) for layer in model.layers):
+                remedy = "prepare them first as the network inside was trained: preprocess_input"
             _warn(
                 f"{model!r}: the images hold values from {low:g} to {high:g}. Networks learn "
-                "poorly from unscaled pixels: divide by 255.0 first, or begin the model with "
-                "Rescaling(1 / 255)"
+                f"poorly from unscaled pixels: {remedy}"
             )
             return
 
@@ -148,12 +152,20 @@ def foreign_scale(record: InputRecord, x: Array) -> str | None:
     Too large: more than one value in a hundred lies 8 widths of the range or more outside of
     it. Too small: all values are 128 times smaller than the largest in training and 10 times
     smaller than its mean magnitude, and there are more than a few different ones (or it
-    would be a black picture). Anything between may be a dark picture, an outlier, other data.
+    would be a black picture). Not centred: the pixels in training had their mean taken off,
+    and of many values none is negative and some are too large. Anything between may be a dark
+    picture, an outlier, other data.
     """
     rows = spread(x)
     width = record.maximum - record.minimum
     if not width:
         return None  # trained on a constant: no scale
+    remedy = "prepare them as the training data were"
+    if _centred(record):
+        remedy += " (for VGG16 and ResNet50: preprocess_input)"
+        too_large = record.maximum + _MARGIN < rows.max() <= 255
+        if rows.size >= _MANY and rows.min() >= 0 and too_large:
+            return remedy
     far = _FAR * width
     outside = (rows < record.minimum - far) | (rows > record.maximum + far)
     if outside.mean() > _FRACTION:
@@ -162,15 +174,22 @@ def foreign_scale(record: InputRecord, x: Array) -> str | None:
             return "divide by 255"
         if pixels and -1 <= record.minimum < -0.5 and 0.5 < record.maximum <= 1:
             return "divide by 127.5 and subtract 1"
-        return "prepare them as the training data were"
+        return remedy
     largest = max(abs(float(rows.min())), abs(float(rows.max())))
     scale = max(abs(record.minimum), abs(record.maximum))
     if largest <= min(scale / _TINY, record.magnitude / 10) and len(np.unique(rows)) > _LEVELS:
         pixels = record.minimum >= 0 and _PIXEL_MAXIMUM < record.maximum <= 255
         if pixels and 1 / _TINY < largest <= 1 and rows.min() >= 0:
             return "multiply by 255, or leave out the division"
-        return "prepare them as the training data were"
+        return remedy
     return None
+
+
+def _centred(record: InputRecord) -> bool:
+    """Whether a model was trained on pixels less their mean."""
+    width = record.maximum - record.minimum
+    pixels = record.minimum < -_PIXEL_MAXIMUM / 4 and _PIXEL_MAXIMUM < width < 300
+    return pixels and abs(record.mean) < record.magnitude / 2
 
 
 def _warn(message: str) -> None:
