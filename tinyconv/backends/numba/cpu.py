@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from numba import config
@@ -50,8 +50,9 @@ def vector() -> Vector:
         return PORTABLE
     if asked:
         raise ValueError(f'TINYCONV_VECTOR must be "portable" or unset. Received: {asked!r}')
+    settings: Any = config
     triple, name, features = cpu_target.target_context.codegen().magic_tuple()
-    if config.CPU_NAME and config.CPU_FEATURES is None:
+    if settings.CPU_NAME and settings.CPU_FEATURES is None:
         features = ""  # those of the CPU that was named, not of this one
     return vector_of(triple, name, features)
 

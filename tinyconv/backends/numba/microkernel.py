@@ -49,7 +49,7 @@ from numba.extending import intrinsic, overload
 from numba.np.numpy_support import as_dtype
 
 from tinyconv.backends.numba import cpu, portable
-from tinyconv.backends.numba.vector_ir import Emitter, index
+from tinyconv.backends.numba.vector_ir import Emitter, Value, index
 
 VECTOR = cpu.vector()
 ROWS, VECTORS = cpu.tile(VECTOR)
@@ -83,8 +83,8 @@ def make(rows: int, vectors: int, accumulate: bool) -> Any:
         signature = types.void(A, n, n, n, n, B, n, n, n, C, n, n, n, n)
 
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            emitter = Emitter(builder, A.dtype, lanes(as_dtype(A.dtype)))
-            _emit(emitter, context, signature.args, arguments, rows, vectors, accumulate)
+            emitter = Emitter(context, builder, A.dtype, VECTOR.bytes)
+            _emit(emitter, (A, B, C), arguments, rows, vectors, accumulate)
             return context.get_dummy_value()
 
         return signature, generate
@@ -94,72 +94,37 @@ def make(rows: int, vectors: int, accumulate: bool) -> Any:
 
 def _emit(
     e: Emitter,
-    context: Any,
-    kinds: tuple,
-    arguments: tuple,
+    kinds: tuple[types.Array, types.Array, types.Array],
+    arguments: list[ir.Value],
     rows: int,
     vectors: int,
     accumulate: bool,
 ) -> None:
     """The instructions: sums = 0 or C; for r: for k: sums += a * b; C = sums."""
     A, a0, a_row, a_col, a_outer, B, b0, b_row, b_outer, C, c0, c_row, K, R = arguments
-    builder, tile = e.builder, [(i, j) for i in range(rows) for j in range(vectors)]
-    a_start = e.at(e.pointer(context, kinds[0], A), a0)
-    b_start = e.at(e.pointer(context, kinds[5], B), b0)
-    c_start = e.at(e.pointer(context, kinds[9], C), c0)
-    a_rows = [builder.mul(a_row, index(i)) for i in range(rows)]
-    c_rows = [e.at(c_start, builder.mul(c_row, index(i))) for i in range(rows)]
-    if accumulate:
-        start = [e.load(c_rows[i], j * e.lanes) for i, j in tile]
-    else:
-        start = [e.constant(0.0)] * len(tile)
+    multiply, step = e.builder.mul, lambda pointer, by: e.builder.gep(pointer, [by])
+    tile = [(i, j) for i in range(rows) for j in range(vectors)]
+    a_rows = [multiply(a_row, index(i)) for i in range(rows)]
+    c_start = e.pointer(kinds[2], C, c0)
+    c_rows = [step(c_start, multiply(c_row, index(i))) for i in range(rows)]
 
-    # What changes from turn to turn of a loop is a "phi" in LLVM: one value on entering
-    # from the block before, another one on coming back from the loop's own end.
-    before = builder.block
-    outer = builder.append_basic_block("outer")
-    inner = builder.append_basic_block("inner")
-    outer_end = builder.append_basic_block("outer_end")
-    done = builder.append_basic_block("done")
-    builder.branch(outer)
+    def add_products(a: ir.Value, b: ir.Value, *sums: ir.Value) -> list[ir.Value]:
+        """sums[i, j] += a[i] * b[j] for the pointers a and b to column k of A and row k of B."""
+        b_vectors = [e.load(b, j * e.lanes) for j in range(vectors)]
+        added = []
+        for i in range(rows):
+            number = e.load_spread(step(a, a_rows[i]))
+            for j in range(vectors):
+                old = Value(e, sums[i * vectors + j])
+                added.append(e.multiply_add(number, b_vectors[j], old).ir)
+        return [step(a, a_col), step(b, b_row), *added]
 
-    builder.position_at_end(outer)
-    outer_values = _phis(builder, [index(0), a_start, b_start, *start], before)
-    r, a_of_r, b_of_r, *sums = outer_values
-    builder.branch(inner)
+    def over_k(a: ir.Value, b: ir.Value, *sums: ir.Value) -> list[ir.Value]:
+        _, _, *added = e.repeat(K, [a, b, *sums], add_products)
+        return [step(a, a_outer), step(b, b_outer), *added]
 
-    builder.position_at_end(inner)
-    inner_values = _phis(builder, [index(0), a_of_r, b_of_r, *sums], outer)
-    k, a, b, *sums = inner_values
-    b_vectors = [e.load(b, j * e.lanes) for j in range(vectors)]
-    for i in range(rows):
-        a_vector = e.spread(builder.load(e.at(a, a_rows[i]), align=e.size))
-        for j in range(vectors):
-            sums[i * vectors + j] = e.multiply_add(a_vector, b_vectors[j], sums[i * vectors + j])
-    next_k = builder.add(k, index(1))
-    _come_back(inner_values, [next_k, e.at(a, a_col), e.at(b, b_row), *sums], inner)
-    builder.cbranch(builder.icmp_signed("<", next_k, K), inner, outer_end)
-
-    builder.position_at_end(outer_end)
-    next_r = builder.add(r, index(1))
-    _come_back(
-        outer_values, [next_r, e.at(a_of_r, a_outer), e.at(b_of_r, b_outer), *sums], outer_end
-    )
-    builder.cbranch(builder.icmp_signed("<", next_r, R), outer, done)
-
-    builder.position_at_end(done)
-    for (i, j), value in zip(tile, sums, strict=True):
-        e.store(value, c_rows[i], j * e.lanes)
-
-
-def _phis(builder: ir.IRBuilder, values: list[ir.Value], before: ir.Block) -> list[ir.Value]:
-    """One phi for each value, which it has on the first turn."""
-    phis = [builder.phi(value.type) for value in values]
-    _come_back(phis, values, before)
-    return phis
-
-
-def _come_back(phis: list[ir.Value], values: list[ir.Value], block: ir.Block) -> None:
-    """On coming from that block, each phi has that value."""
-    for phi, value in zip(phis, values, strict=True):
-        phi.add_incoming(value, block)
+    sums = [e.load(c_rows[i], j * e.lanes) if accumulate else e.zero for i, j in tile]
+    start = [e.pointer(kinds[0], A, a0), e.pointer(kinds[1], B, b0), *(sum_.ir for sum_ in sums)]
+    _, _, *results = e.repeat(R, start, over_k)
+    for (i, j), result in zip(tile, results, strict=True):
+        e.store(Value(e, result), c_rows[i], j * e.lanes)
