@@ -10,6 +10,7 @@ _FLOATS = ("float32", "float64")
 _floatx = "float32"
 _input_scale_warnings = True
 _batch_norm_folding = True
+_planning = True
 
 
 def floatx() -> str:
@@ -67,3 +68,17 @@ def set_batch_norm_folding(value: bool) -> None:
     """
     global _batch_norm_folding
     _batch_norm_folding = bool(value)
+
+
+def planning() -> bool:
+    """Whether models compute layers that follow each other together, see `models/plan.py`."""
+    return _planning
+
+
+def set_planning(value: bool) -> None:
+    """Switch it off, to compute layer by layer (BatchNormalization is not folded then, either).
+
+    The results are the same to rounding.
+    """
+    global _planning
+    _planning = bool(value)

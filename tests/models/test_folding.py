@@ -1,6 +1,7 @@
 """BatchNormalization folded for inference: the same numbers, and when it is not done."""
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tinyconv
 from tests.models.graphs import randomize
 from tinyconv import Input, Model, Sequential, layers
 from tinyconv.models import folding
+from tinyconv.models.blocks import Folded
 
 RNG = np.random.default_rng(2)
 
@@ -16,15 +18,20 @@ RNG = np.random.default_rng(2)
 @pytest.fixture
 def folds(monkeypatch):
     """The names of the layers of each fold that was computed, with the activation or None."""
-    done, original = [], folding.compute
+    done, forward, fold = [], Folded.forward, folding.fold
+    now = threading.local()
 
-    def spy(affine, norm, activation, x):
-        y = original(affine, norm, activation, x)
-        if y is not None:
-            done.append((affine.name, norm.name, activation and activation.name))
-        return y
+    def spy(block, x):
+        now.block = block
+        return forward(block, x)
 
-    monkeypatch.setattr(folding, "compute", spy)
+    def spy_fold(affine, norm):
+        behind = [c.layer.name for c in now.block.calls[2:] if c.layer.name == "act" and not c.bare]
+        done.append((affine.name, norm.name, *(behind or [None])))
+        return fold(affine, norm)
+
+    monkeypatch.setattr(Folded, "forward", spy)
+    monkeypatch.setattr(folding, "fold", spy_fold)
     return done
 
 

@@ -107,16 +107,20 @@ class BatchNormalization(Layer):
         by_batch = not self.constant(training)
         if by_batch:
             y, mean, variance = backend.batch_norm(x, gamma, beta, self.epsilon)
-            for key, batch in (("moving_mean", mean), ("moving_variance", variance)):
-                moving = self.state[key]
-                moving *= self.momentum
-                moving += (1 - self.momentum) * batch
+            self.follow(mean, variance)
         else:
             # Copies: the cache must not follow the moving statistics.
             mean = self.state["moving_mean"].copy()
             variance = self.state["moving_variance"].copy()
             y = backend.normalize(x, gamma, beta, mean, variance, self.epsilon)
         return y, Cache(self, y.shape, x=x, mean=mean, variance=variance, by_batch=by_batch)
+
+    def follow(self, mean: Array, variance: Array) -> None:
+        """moving = momentum * moving + (1 - momentum) * batch."""
+        for key, batch in (("moving_mean", mean), ("moving_variance", variance)):
+            moving = self.state[key]
+            moving *= self.momentum
+            moving += (1 - self.momentum) * batch
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         """dgamma = sum of dy * x^,  dbeta = sum of dy, over all axes but the last;

@@ -17,11 +17,12 @@ from tinyconv import config
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
-from tinyconv.layers.base import Cache, Gradients, Layer
+from tinyconv.layers.base import Gradients, Layer
 from tinyconv.layers.symbolic import Node, SymbolicTensor
-from tinyconv.models import folding
+from tinyconv.models.plan import Plan, state
 
 _MOST_STEPS = 100_000  # a small file can ask for a model of models of models of 2^50 layers
+_MOST_PLANS = 8  # a model is seldom run in more ways than these
 
 
 class Step(NamedTuple):
@@ -33,7 +34,6 @@ class Step(NamedTuple):
         sources, targets: slots of its inputs and outputs.
         listed: whether it takes a list, also of one input.
         training: the mode that was fixed when it was drawn, or None.
-        spent: slots that nobody needs after this step.
     """
 
     layer: Layer
@@ -42,19 +42,18 @@ class Step(NamedTuple):
     targets: list[int]
     listed: bool
     training: bool | None
-    spent: list[int]
 
 
 class Tape(NamedTuple):
     """What a forward pass kept for the way back.
 
     Attributes:
-        caches: of each step, None where the way back does not pass.
-        wanted: for each slot, whether the slope of its value is needed.
+        plan: that it went by.
+        caches: of each block of the plan, None where the way back does not pass.
     """
 
-    caches: list[Cache | None]
-    wanted: list[bool]
+    plan: Plan
+    caches: list[Any]
 
 
 class Graph:
@@ -88,19 +87,15 @@ class Graph:
     def part(self, steps: Sequence[Step], inputs: list[int], outputs: list[int]) -> Graph:
         """A graph of some of the steps, from slots to slots of this one."""
         part = object.__new__(Graph)
-        part.steps = [step._replace(spent=[]) for step in steps]
+        part.steps = list(steps)
         part.slots, part.inputs, part.outputs = self.slots, inputs, outputs
         part._finish()
         return part
 
     def _finish(self) -> None:
         """What follows from the steps, the inputs and the outputs."""
-        seen = set(self.outputs)
-        for step in reversed(self.steps):
-            step.spent.extend(slot for slot in {*step.sources, *step.targets} if slot not in seen)
-            seen.update(step.spent)
         self.last_steps = self._find_last_steps()
-        self.folds = folding.find_folds(self.steps, self.outputs)
+        self._plans: dict[Any, Plan] = {}
 
     def _name(self, layers: Sequence[Any], prefix: str) -> None:
         """One path for each layer: two models inside may share it."""
@@ -125,7 +120,7 @@ class Graph:
                 path = self._paths[id(layer)]
                 if len(self.steps) == _MOST_STEPS:
                     raise ValueError(f"{layer!r}: the graph has more than {_MOST_STEPS:,} steps")
-                self.steps.append(Step(layer, path, sources, targets, node.listed, mode, []))
+                self.steps.append(Step(layer, path, sources, targets, node.listed, mode))
             slots.update({id(y): slot for y, slot in zip(node.outputs, targets, strict=True)})
 
     def _find_last_steps(self) -> list[int | None]:
@@ -161,11 +156,25 @@ class Graph:
 
     # ---- forward --------------------------------------------------------------
 
+    def plan(
+        self, training: bool, needed: Sequence[bool] | None = None, logits: Sequence[bool] = ()
+    ) -> Plan:
+        """How a pass is computed; arguments as of `Plan`. `print(plan.describe())` tells."""
+        now = [state(step.layer) for step in self.steps]
+        ways = training, needed and tuple(needed), tuple(logits)
+        key = (*ways, config.planning(), config.batch_norm_folding(), *now)
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans = {}
+            plan = self._plans[key] = Plan(self, training, needed, logits)
+        return plan
+
     def infer(
         self, inputs: Sequence[Array], training: bool = False, logits: Sequence[bool] = ()
     ) -> list[Array]:
         """The outputs alone; nothing is kept."""
-        return self._run(inputs, training, None, logits)[0]
+        return self._run(inputs, self.plan(training, None, logits))[0]
 
     def forward(
         self,
@@ -183,90 +192,37 @@ class Graph:
                 no cache is kept below the lowest layer that trains.
             logits: for each output, whether its last layer leaves its activation out.
         """
-        wanted = self._wanted(needed)
-        outputs, caches = self._run(inputs, training, wanted, logits)
-        return outputs, Tape(caches, wanted)
+        plan = self.plan(training, needed, logits)
+        outputs, caches = self._run(inputs, plan)
+        return outputs, Tape(plan, caches)
 
-    def _wanted(self, needed: Sequence[bool]) -> list[bool]:
-        """For each slot: does its value depend on something that has a gradient?"""
-        wanted = [False] * self.slots
-        for slot, need in zip(self.inputs, needed, strict=True):
-            wanted[slot] = need
-        for step in self.steps:
-            if step.layer.trains or any(wanted[slot] for slot in step.sources):
-                for slot in step.targets:
-                    wanted[slot] = True
-        return wanted
-
-    def _run(
-        self,
-        inputs: Sequence[Array],
-        training: bool,
-        wanted: list[bool] | None,
-        logits: Sequence[bool],
-    ) -> tuple[list[Array], list[Cache | None]]:
+    def _run(self, inputs: Sequence[Array], plan: Plan) -> tuple[list[Array], list[Any]]:
+        """Values are let go with their last taker: backends use such memory again at once."""
         values: list[Any] = [None] * self.slots
         for slot, array in zip(self.inputs, inputs, strict=True):
             values[slot] = array
-        bare = {step for step, left in zip(self.last_steps, logits, strict=False) if left}
-        caches: list[Cache | None] = []
-        folded: set[int] = set()  # steps that a fold has done
-        for number, step in enumerate(self.steps):
-            taken = [values[slot] for slot in step.sources]
-            x = taken if step.listed else taken[0]
-            mode = training if step.training is None else step.training
-            kept = wanted is not None and wanted[step.targets[0]]
-            cache: Cache | None = None
-            y: Any
-            if number in folded:
-                y = taken[0]
-            elif number in self.folds and (fold := self._fold(number, x, training, wanted, bare)):
-                y, done = fold
-                folded.update(done)
-            elif number in bare:
-                y, cache = step.layer.forward_logits(x, mode)
-            elif kept:
-                y, cache = step.layer.forward(x, mode)
-            else:
-                y = step.layer.compute(x, mode)
-            caches.append(cache if kept else None)
-            for slot, value in zip(step.targets, y if len(step.targets) > 1 else [y], strict=True):
+        caches = []
+        for work in plan.work:
+            x = [values[slot] for slot in work.sources] if work.listed else values[work.sources[0]]
+            y, cache = work.block.forward(x)
+            caches.append(cache)
+            for slot, value in zip(work.targets, y if len(work.targets) > 1 else [y], strict=True):
                 values[slot] = value
-            for slot in step.spent:
+            for slot in work.spent:
                 values[slot] = None
         return [values[slot] for slot in self.outputs], caches
-
-    def _fold(
-        self,
-        number: int,
-        x: Any,
-        training: bool,
-        wanted: list[bool] | None,
-        bare: set[int | None],
-    ) -> tuple[Array, list[int]] | None:
-        """What the fold at this step gives, and the steps behind it that are done with that."""
-        _, norm, activation = self.folds[number]
-        step = self.steps[norm]
-        mode = training if step.training is None else step.training
-        kept = wanted is not None and wanted[step.targets[0]]
-        if kept or not step.layer.constant(mode) or not config.batch_norm_folding():
-            return None
-        done, last = [norm], None
-        if activation is not None and activation not in bare:
-            done, last = [norm, activation], self.steps[activation].layer
-        y = folding.compute(self.steps[number].layer, step.layer, last, x)
-        return None if y is None else (y, done)
 
     # ---- backward -------------------------------------------------------------
 
     def backward(
-        self, slopes: Sequence[Array | None], tape: Tape
+        self, slopes: Sequence[Array | None], tape: Tape, last: bool = False
     ) -> tuple[list[Array | None], Gradients]:
-        """The chain rule, step by step in reverse.
+        """The chain rule, block by block in reverse.
 
         Args:
             slopes: of the loss by each output; None where it does not depend on it.
             tape: of the forward pass.
+            last: whether the tape is used up: its caches are then let go one by one.
 
         Returns:
             The slopes by the inputs (None where not wanted), and the gradients of all
@@ -275,25 +231,24 @@ class Graph:
         at: list[Array | None] = [None] * self.slots
         for slot, slope in zip(self.outputs, slopes, strict=True):
             at[slot] = _sum(at[slot], slope)
+        caches = tape.caches if last else list(tape.caches)
         grads: Gradients = {}
-        for step, cache in zip(reversed(self.steps), reversed(tape.caches), strict=True):
-            dys = [at[slot] for slot in step.targets]
-            for slot in step.targets:
+        for work in reversed(tape.plan.work):
+            cache, dys = caches.pop(), [at[slot] for slot in work.targets]
+            for slot in work.targets:
                 at[slot] = None
             if cache is None:
                 continue
-            dy = dys if len(dys) > 1 else dys[0]
             if all(each is None for each in dys):  # nothing that has a loss depends on it
-                own = step.layer.zero_gradients()
-            elif any(tape.wanted[slot] for slot in step.sources):
-                dx, own = step.layer.backward(dy, cache)
-                for slot, slope in zip(step.sources, dx if step.listed else [dx], strict=True):
-                    if tape.wanted[slot]:
-                        at[slot] = _sum(at[slot], slope)
+                own = work.block.zero_gradients()
             else:
-                own = step.layer.backward_parameters(dy, cache)
-            for key, gradient in own.items():
-                path = f"{step.path}/{key}"
+                dx, own = work.block.backward(dys if len(dys) > 1 else dys[0], cache)
+                if work.block.need_dx:
+                    slopes = dx if work.listed else [dx]
+                    for slot, want, slope in zip(work.sources, work.wanted, slopes, strict=True):
+                        if want:
+                            at[slot] = _sum(at[slot], slope)
+            for path, gradient in own.items():
                 grads[path] = gradient if path not in grads else grads[path] + gradient
         return [at[slot] for slot in self.inputs], grads
 

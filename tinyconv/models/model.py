@@ -240,8 +240,8 @@ class Model(Container):
         return dx if len(dx) > 1 else dx[0], grads
 
     def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
-        """The gradients of the trained parameters, by path."""
-        return self.graph.backward(gradients, tape.tape)[1]
+        """The gradients of the trained parameters, by path; the tape is used up."""
+        return self.graph.backward(gradients, tape.tape, last=True)[1]
 
     # ---- files and the summary ------------------------------------------------
 

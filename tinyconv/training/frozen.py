@@ -168,7 +168,7 @@ class CachedBase:
     def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
         """The gradients of the trained parameters, by path."""
         part = self.model.graph if self.parts is None else self.parts.head
-        return part.backward(gradients, tape.tape)[1]
+        return part.backward(gradients, tape.tape, last=True)[1]
 
     # ---- features ---------------------------------------------------------------
 

@@ -1,0 +1,213 @@
+"""What a plan is made of: calls of layers that are computed as one piece of work.
+
+    block       layers                                             operation of the backend
+    Alone       any one                                            its own forward, backward
+    Affine      Conv2D (+ Activation) (+ MaxPooling2D)             conv_block
+                Dense (+ Activation)                               dense_block
+    Normalized  BatchNormalization + Activation                    batch_norm_block
+    Folded      Conv2D or Dense + BatchNormalization (+ ...)       the same with another kernel
+
+Each computes what its layers would one after the other. Like a layer's, a block's cache is
+a value; a block keeps nothing between calls, so several threads may run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tinyconv.backends import get_backend
+from tinyconv.backends.base import LINEAR, Activation, Array
+from tinyconv.geometry import Window
+from tinyconv.layers import Conv2D
+from tinyconv.layers.base import Cache, Gradients, Layer
+from tinyconv.models import folding
+
+
+class Call(NamedTuple):
+    """One layer in a block.
+
+    Attributes:
+        layer: that is called.
+        path: of the layer, for the names of gradients.
+        training: its mode.
+        bare: whether it leaves its activation to the loss.
+    """
+
+    layer: Any
+    path: str
+    training: bool
+    bare: bool
+
+    def function(self) -> Activation:
+        """The activation that the layer applies in this call."""
+        activation: Activation = LINEAR if self.bare else self.layer.activation
+        return activation
+
+
+class Kept(NamedTuple):
+    """The cache of a block: `saved` is understood by the backend that made it."""
+
+    backend: Any
+    x: Array
+    saved: Any
+
+
+class Block:
+    """Base of the blocks.
+
+    Args:
+        calls: its layers, each taking what the one before it gives.
+        keep: whether the way back passes here, so that `forward` returns a cache.
+        need_dx: whether somebody below wants the slope of the input.
+    """
+
+    operation = ""  # of the backend, for `describe`
+
+    def __init__(self, calls: Sequence[Call], keep: bool, need_dx: bool) -> None:
+        self.calls, self.keep, self.need_dx = list(calls), keep, need_dx
+
+    def forward(self, x: Any) -> tuple[Any, Any]:
+        """x -> (y, cache, or None where nothing is kept)."""
+        raise NotImplementedError
+
+    def backward(self, dy: Any, cache: Any) -> tuple[Any, Gradients]:
+        """dy -> (dx, or None where nobody wants it; gradients by the path of their variable)."""
+        raise NotImplementedError
+
+    def zero_gradients(self) -> Gradients:
+        """Of parameters that the loss does not depend on."""
+        return {
+            f"{call.path}/{key}": zeros
+            for call in self.calls
+            for key, zeros in call.layer.zero_gradients().items()
+        }
+
+
+class Alone(Block):
+    """A layer by itself."""
+
+    def forward(self, x: Any) -> tuple[Any, Cache | None]:
+        """The layer's own."""
+        layer, _, training, bare = self.calls[0]
+        if bare:
+            y, cache = layer.forward_logits(x, training)
+        elif self.keep:
+            y, cache = layer.forward(x, training)
+        else:
+            return layer.compute(x, training), None
+        return y, cache if self.keep else None
+
+    def backward(self, dy: Any, cache: Cache) -> tuple[Any, Gradients]:
+        """The layer's own; its parameters alone where nobody wants dx."""
+        layer, path, _, _ = self.calls[0]
+        if self.need_dx:
+            dx, own = layer.backward(dy, cache)
+        else:
+            dx, own = None, layer.backward_parameters(dy, cache)
+        return dx, {f"{path}/{key}": gradient for key, gradient in own.items()}
+
+
+class Affine(Block):
+    """A convolution or a dense layer, with the activation and the pooling behind it."""
+
+    def __init__(
+        self, calls: Sequence[Call], keep: bool, need_dx: bool, pool: Layer | None
+    ) -> None:
+        super().__init__(calls, keep, need_dx)
+        self.layer, self.pool = self.calls[0].layer, pool
+        self.activated = self.calls[-1 if pool is None else -2]
+        self.convolves = isinstance(self.layer, Conv2D)
+        self.operation = "conv_block" if self.convolves else "dense_block"
+
+    def forward(self, x: Any) -> tuple[Array, Kept | None]:
+        """activation(x * kernel + bias), pooled; or activation(x @ kernel + bias)."""
+        x, params = self.layer.prepare(x), self.layer.params
+        return self.compute(x, params["kernel"], params.get("bias"))
+
+    def compute(self, x: Array, kernel: Array, bias: Array | None) -> tuple[Array, Kept | None]:
+        """The same for any kernel and bias of these shapes."""
+        backend, layer, function = get_backend(), self.layer, self.activated.function()
+        if self.convolves:
+            window = layer.window(x.shape)
+            pooled = self._pool_window(x, window, kernel)
+            y, saved = backend.conv_block(
+                x, kernel, bias, window, layer.groups, function, pooled, self.keep
+            )
+        else:
+            rows = x.reshape(-1, x.shape[-1])
+            y, saved = backend.dense_block(rows, kernel, bias, function, self.keep)
+            y = y.reshape(*x.shape[:-1], -1)
+        return y, Kept(backend, x, saved) if self.keep else None
+
+    def _pool_window(self, x: Array, window: Window, kernel: Array) -> Window | None:
+        if self.pool is None:
+            return None
+        made: Window = self.pool.window((len(x), *window.output, kernel.shape[-1]))  # type: ignore[attr-defined]
+        return made
+
+    def backward(self, dy: Any, cache: Kept) -> tuple[Any, Gradients]:
+        """Through the pool and the activation, then dkernel, dbias and, if wanted, dx."""
+        backend, x, saved = cache
+        dy, kernel = self.layer.cast(dy), self.layer.params["kernel"]
+        if self.convolves:
+            dx, dkernel, dbias = backend.conv_block_backward(dy, saved, x, kernel, self.need_dx)
+        else:
+            dy, rows = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
+            dx, dkernel, dbias = backend.dense_block_backward(dy, saved, rows, kernel, self.need_dx)
+            dx = None if dx is None else dx.reshape(x.shape)
+        path = self.calls[0].path
+        grads = {f"{path}/kernel": dkernel}
+        if dbias is not None:
+            grads[f"{path}/bias"] = dbias
+        return dx, grads
+
+
+class Normalized(Block):
+    """Batch normalisation with the activation behind it."""
+
+    operation = "batch_norm_block"
+
+    def forward(self, x: Any) -> tuple[Array, Kept | None]:
+        """activation(gamma * x^ + beta); in training the moving statistics follow."""
+        backend, norm = get_backend(), self.calls[0].layer
+        x, (gamma, beta) = norm.prepare(x), norm.gamma_beta()
+        by_batch = not norm.constant(self.calls[0].training)
+        given = None if by_batch else (norm.state["moving_mean"], norm.state["moving_variance"])
+        function = self.calls[1].function()
+        y, mean, variance, saved = backend.batch_norm_block(
+            x, gamma, beta, given, norm.epsilon, function, self.keep
+        )
+        if by_batch:
+            norm.follow(mean, variance)
+        return y, Kept(backend, x, saved) if self.keep else None
+
+    def backward(self, dy: Any, cache: Kept) -> tuple[Any, Gradients]:
+        """Through the activation, then dx, dgamma and dbeta."""
+        (norm, path, _, _), (backend, x, saved) = self.calls[0], cache
+        gamma, _ = norm.gamma_beta()
+        dx, dgamma, dbeta = backend.batch_norm_block_backward(norm.cast(dy), saved, x, gamma)
+        grads = {"gamma": dgamma, "beta": dbeta}
+        return dx, {f"{path}/{key}": grads[key] for key in norm.params}
+
+
+class Folded(Block):
+    """A constant batch normalisation inside the convolution or dense layer before it.
+
+    There is no way back: it is for passes that keep nothing here.
+    """
+
+    def __init__(self, calls: Sequence[Call], affine: Affine, apart: list[Block]) -> None:
+        super().__init__(calls, keep=False, need_dx=False)
+        self.affine, self.apart = affine, apart
+        self.operation = affine.operation
+
+    def forward(self, x: Any) -> tuple[Array, None]:
+        """One operation with the folded kernel; the layers apart where that is less work."""
+        (layer, *_), (norm, *_) = self.calls[:2]
+        x = layer.prepare(x)
+        if folding.pays(layer, x.shape):
+            return self.affine.compute(x, *folding.fold(layer, norm))[0], None
+        for block in self.apart:
+            x, _ = block.forward(x)
+        return x, None

@@ -1,0 +1,205 @@
+"""The plan of a pass: what is computed together, what is kept, what is never computed.
+
+    steps    conv -> relu -> pool -> flatten -> dense -> norm -> relu
+    blocks   [  conv_block      ]    [flatten]  [dense_]  [batch_norm_]
+
+A convolution whose output goes through memory before the bias is added, again before the
+activation, and again before pooling, waits for the memory most of the time. Where nobody
+else takes what lies between, those steps become one block, and the backend computes it as
+one operation that keeps what lies between in the cache.
+
+The rules, all of them:
+- Steps go together where each takes what the one before it gives, that value is no output
+  and has no other taker, and all compute in one dtype.
+- Only these very classes, and no method replaced: one derived from them may compute
+  something else.
+- What a step keeps for the way back is kept only above something that is trained; the slope
+  of a block's input is computed only if something below it is trained.
+- A BatchNormalization that is constant, and on no way back, is folded into the layer before
+  it (`folding.py`).
+
+A plan depends on the mode and on what is trained, not on the batch. `Graph.plan` makes one
+when it is first asked for and whenever such a thing has changed.
+`tinyconv.config.set_planning(False)` computes layer by layer instead: the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tinyconv import config
+from tinyconv.backends.base import LINEAR
+from tinyconv.layers import Activation, BatchNormalization, Conv2D, Dense, MaxPooling2D, ReLU
+from tinyconv.layers.base import Layer
+from tinyconv.models.blocks import Affine, Alone, Block, Call, Folded, Normalized
+
+if TYPE_CHECKING:
+    from tinyconv.models.graph import Graph
+
+_FUNCTIONS = (Activation, ReLU)
+_METHODS = frozenset({"forward", "backward", "backward_parameters", "infer", "compute", "window"})
+
+
+class Work(NamedTuple):
+    """One block at its place in the graph.
+
+    Attributes:
+        block: what is computed.
+        sources, targets: slots of its inputs and outputs.
+        listed: whether it takes a list, also of one input.
+        wanted: for each source, whether the slope of its value is wanted.
+        spent: slots that nobody needs after it.
+    """
+
+    block: Block
+    sources: list[int]
+    targets: list[int]
+    listed: bool
+    wanted: list[bool]
+    spent: list[int]
+
+
+def state(layer: Layer) -> tuple[Any, ...]:
+    """What a plan depends on and somebody may change at any time."""
+    replaced = not _METHODS.isdisjoint(layer.__dict__)
+    return layer.trainable, layer.trains, layer.activation, replaced
+
+
+class Plan:
+    """The blocks of a pass through a graph, in order.
+
+    Args:
+        graph: of the steps.
+        training: the mode.
+        needed: for each input, whether the loss' slope by it is wanted; None if there is no
+            way back at all, and nothing is kept.
+        logits: for each output, whether its last layer leaves its activation out.
+    """
+
+    def __init__(
+        self, graph: Graph, training: bool, needed: Sequence[bool] | None, logits: Sequence[bool]
+    ) -> None:
+        self.steps, self.training = graph.steps, training
+        self._bare = {step for step, left in zip(graph.last_steps, logits, strict=False) if left}
+        self._wanted = self._find_wanted(graph, needed)
+        uses = Counter([*graph.outputs, *(slot for s in graph.steps for slot in s.sources)])
+        takers = {slot: number for number, s in enumerate(graph.steps) for slot in s.sources}
+        self._next = {slot: takers[slot] for slot in takers if uses[slot] == 1}
+        self.work: list[Work] = []
+        done: set[int] = set()
+        for number in range(len(graph.steps)):
+            if number not in done:
+                chain = self._chain(number)
+                done.update(chain)
+                self.work.append(self._work(chain))
+        seen = set(graph.outputs)
+        for work in reversed(self.work):
+            work.spent.extend({*work.sources, *work.targets} - seen)
+            seen.update(work.spent)
+
+    def _find_wanted(self, graph: Graph, needed: Sequence[bool] | None) -> list[bool]:
+        """For each slot: does its value depend on something that has a gradient?"""
+        wanted = [False] * graph.slots
+        if needed is None:
+            return wanted
+        for slot, need in zip(graph.inputs, needed, strict=True):
+            wanted[slot] = need
+        for step in graph.steps:
+            if step.layer.trains or any(wanted[slot] for slot in step.sources):
+                for slot in step.targets:
+                    wanted[slot] = True
+        return wanted
+
+    # ---- which steps go together ----------------------------------------------
+
+    def _chain(self, number: int) -> list[int]:
+        """The steps of the block that begins at this one."""
+        chain, layer = [number], self.steps[number].layer
+        if not config.planning() or not _is_one_of(layer, Conv2D, Dense, BatchNormalization):
+            return chain
+        if type(layer) is not BatchNormalization:
+            norm = self._after(chain, BatchNormalization)
+            if norm and self._folds(number, norm[0]):
+                chain += norm
+        if type(layer) is BatchNormalization or layer.activation == LINEAR:
+            chain += self._after(chain, *_FUNCTIONS)
+        if type(layer) is Conv2D:
+            chain += self._after(chain, MaxPooling2D)
+        return chain
+
+    def _after(self, chain: list[int], *classes: type) -> list[int]:
+        """The step that alone takes what the chain gives, if it is of such a class; else none."""
+        last = self.steps[chain[-1]]
+        number = self._next.get(last.targets[0])
+        if number is None or self.steps[number].listed:
+            return []
+        layer = self.steps[number].layer
+        return [number] if _is_one_of(layer, *classes) and layer.dtype == last.layer.dtype else []
+
+    def _folds(self, affine: int, norm: int) -> bool:
+        """Whether a normalisation can be done by the layer before it."""
+        step = self.steps[norm]
+        return (
+            config.batch_norm_folding()
+            and self.steps[affine].layer.activation == LINEAR
+            and step.layer.constant(self._mode(step))
+            and not self._wanted[step.targets[0]]
+        )
+
+    # ---- blocks -----------------------------------------------------------------
+
+    def _mode(self, step: Any) -> bool:
+        return self.training if step.training is None else bool(step.training)
+
+    def _work(self, chain: list[int]) -> Work:
+        first, last = self.steps[chain[0]], self.steps[chain[-1]]
+        wanted = [self._wanted[slot] for slot in first.sources]
+        keep = self._wanted[last.targets[0]]
+        block = self._block(chain, keep, any(wanted))
+        return Work(block, first.sources, last.targets, first.listed, wanted, [])
+
+    def _block(self, chain: list[int], keep: bool, need_dx: bool) -> Block:
+        steps = [self.steps[number] for number in chain]
+        calls = [
+            Call(step.layer, step.path, self._mode(step), number in self._bare)
+            for number, step in zip(chain, steps, strict=True)
+        ]
+        layer = calls[0].layer
+        if not config.planning() or not _is_one_of(layer, Conv2D, Dense, BatchNormalization):
+            return Alone(calls, keep, need_dx)
+        if type(layer) is BatchNormalization:
+            kind = Alone if len(calls) == 1 else Normalized
+            return kind(calls, keep, need_dx)
+        pool = calls[-1].layer if type(calls[-1].layer) is MaxPooling2D else None
+        if len(calls) > 1 and type(calls[1].layer) is BatchNormalization:
+            affine = Affine([calls[0], *calls[2:]], keep, need_dx, pool)
+            rest = chain[1 : len(chain) - (pool is not None)]
+            ends = [chain[-1:]] if pool is not None else []
+            apart = [self._block(part, False, False) for part in (chain[:1], rest, *ends)]
+            return Folded(calls, affine, apart)
+        return Affine(calls, keep, need_dx, pool)
+
+    # ---- to be read -------------------------------------------------------------
+
+    def describe(self) -> str:
+        """A table of the blocks: layers, operation, what is kept, which slopes are computed."""
+        rows = [("layers", "computed as", "kept for the way back", "slope of the input")]
+        for work in self.work:
+            block = work.block
+            layers = " + ".join(call.path for call in block.calls)
+            kind = type(block.calls[0].layer).__name__
+            folded = " (normalisation folded)" if isinstance(block, Folded) else ""
+            slope = "-" if not block.keep else "yes" if block.need_dx else "never computed"
+            operation = f"{block.operation or kind}{folded}"
+            rows.append((layers, operation, "yes" if block.keep else "nothing", slope))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = ["  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)) for r in rows]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def _is_one_of(layer: Any, *classes: type) -> bool:
+    """Of exactly such a class, and no method replaced."""
+    return type(layer) in classes and _METHODS.isdisjoint(vars(layer))
