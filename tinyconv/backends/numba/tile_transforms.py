@@ -29,8 +29,8 @@ offsets and strides count numbers, as in microkernel.py:
     unpool                (G, g0, codes, D, d0, d_row,     1           2         the way back
                            d_col, dbias, b0)
 
-`spread` is `output` transposed, for the gradient of the kernel: the product of a tap's
-B^T d B (transposed) with its A dy A^T is G dk G^T's. `act` is ReLU where the integer
+`spread` is the transpose of `output`, for the gradient of the kernel: summed over tiles,
+dk = G^T [ (B^T d B) * (A dy A^T) ] G. `act` is ReLU where the integer
 relu is not 0, else nothing; bias[b0 + c] is read in any case (zeros, if there is none).
 codes, an array of uint8 laid out like D, is written by codes2 and codes4 only: 0 ... 3,
 the first maximum's place in its window, row by row, or 4 where ReLU is shut. unpool puts
@@ -61,7 +61,7 @@ Square = list[list[Value]]
 a, b = math.sqrt(0.5), math.sqrt(2)
 
 # G, by m; its transpose takes the gradient back: dk = G^T t G.
-G = {
+KERNEL = {
     2: np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
     4: np.array(
         [
