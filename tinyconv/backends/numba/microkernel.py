@@ -61,7 +61,7 @@ def lanes(dtype: Any) -> int:
     return VECTOR.bytes // int(np.dtype(dtype).itemsize)
 
 
-@overload(lanes)
+@overload(lanes, strict=False)
 def _lanes_compiled(dtype: Any) -> Callable[..., int]:
     count = VECTOR.bytes // as_dtype(dtype.dtype).itemsize
     return lambda dtype: count

@@ -26,6 +26,8 @@ offsets and strides count numbers, as in microkernel.py:
                            bias, b0, relu, codes)
     pool2, pool4          (the same)                       m+2         m/2       2x2 maximum of that
     codes2, codes4        (the same)                       m+2         m/2       ... and its place
+    finish1               (the same)                       1           1         act(t + bias)
+    pool1, codes1         (the same)                       2           1         the same, pooled
     unpool                (G, g0, codes, D, d0, d_row,     1           2         the way back
                            d_col, dbias, b0)
 
@@ -261,3 +263,6 @@ spread2, spread4 = _plain(spread_2, 2), _plain(spread_4, 4)
 finish2, finish4 = (_finishing(t, m, False, False) for t, m in ((output_2, 4), (output_4, 6)))
 pool2, pool4 = (_finishing(t, m, True, False) for t, m in ((output_2, 4), (output_4, 6)))
 codes2, codes4 = (_finishing(t, m, True, True) for t, m in ((output_2, 4), (output_4, 6)))
+# For convolutions of any other kind, whose result needs no transform.
+finish1 = _finishing(list, 1, False, False)
+pool1, codes1 = _finishing(list, 2, True, False), _finishing(list, 2, True, True)

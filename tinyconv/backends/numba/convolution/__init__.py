@@ -1,7 +1,128 @@
-"""Convolution on the CPU: several algorithms behind one contract (case.py)."""
+"""Convolution on the CPU: several algorithms behind one contract (case.py).
+
+    im2col           the columns written out, BLAS multiplies
+    implicit_gemm    the same product without the columns
+
+chooser.py says which of them does what, and why.
+"""
 
 from __future__ import annotations
 
-from tinyconv.backends.numba.convolution.im2col import Convolution
+from typing import Any, NamedTuple
 
-__all__ = ["Convolution"]
+import numpy as np
+
+from tinyconv.backends.base import Activation, Array
+from tinyconv.backends.numba.convolution import im2col
+from tinyconv.backends.numba.convolution.case import PLAIN, ConvCase, Epilogue
+from tinyconv.backends.numba.convolution.chooser import choose
+from tinyconv.backends.numba.convolution.epilogue import unpooled
+from tinyconv.backends.numpy import NumpyBackend
+from tinyconv.backends.numpy.fused import Activated, Convolved
+from tinyconv.geometry import Window
+
+
+class Pooled(NamedTuple):
+    """What a block of convolution, bias, activation and 2x2 pool keeps.
+
+    Attributes:
+        codes: where each maximum was, or that ReLU is shut; see epilogue.py.
+    """
+
+    window: Window
+    groups: int
+    with_bias: bool
+    codes: Array
+
+
+class Convolution(NumpyBackend):
+    _conv: str | None = None  # the algorithm that the user asked for
+
+    # ---- single operations ------------------------------------------------------
+
+    def im2col(self, x: Array, window: Window) -> Array:
+        """As the textbook's, a band of output rows at a time."""
+        return im2col.im2col(x, window)
+
+    def col2im(self, columns: Array, window: Window) -> Array:
+        """Each image gathers its own."""
+        return im2col.col2im(columns, window)
+
+    def conv2d(self, x: Array, kernel: Array, window: Window, groups: int) -> Array:
+        """z by the chosen algorithm."""
+        return self._forward(x, kernel, window, groups, PLAIN)[0]
+
+    def conv2d_input_gradient(self, dz: Array, kernel: Array, window: Window, groups: int) -> Array:
+        """dx by the chosen algorithm."""
+        C = kernel.shape[2] * groups
+        algorithm = self._algorithm(dz, window, C, kernel.shape[3], groups, "dx")
+        dz, kernel = np.ascontiguousarray(dz), np.ascontiguousarray(kernel)
+        dx: Array = algorithm.input_gradient(dz, kernel, window, groups)
+        return dx
+
+    def conv2d_kernel_gradient(self, x: Array, dz: Array, window: Window, groups: int) -> Array:
+        """dkernel by the chosen algorithm."""
+        algorithm = self._algorithm(x, window, x.shape[3], dz.shape[3], groups, "dkernel")
+        x, dz = np.ascontiguousarray(x), np.ascontiguousarray(dz)
+        dkernel: Array = algorithm.kernel_gradient(x, dz, window, groups)
+        return dkernel
+
+    # ---- blocks -----------------------------------------------------------------
+
+    def conv_block(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        activation: Activation,
+        pool: Window | None,
+        keep: bool,
+    ) -> tuple[Array, Any]:
+        """Linear or ReLU, and a 2x2 pool, are written with z; all else follows one by one."""
+        if activation.name not in ("linear", "relu") or not _is_halving(pool):
+            return super().conv_block(x, kernel, bias, window, groups, activation, pool, keep)
+        relu, pools = activation.name == "relu", pool is not None
+        epilogue = Epilogue(bias, relu, pools, codes=keep and pools)
+        y, codes = self._forward(x, kernel, window, groups, epilogue)
+        if not keep:
+            return y, None
+        if codes is not None:
+            return y, Pooled(window, groups, bias is not None, codes)
+        return y, Convolved(window, groups, Activated(y, activation, bias is not None), None, None)
+
+    def conv_block_backward(
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
+    ) -> tuple[Array | None, Array, Array | None]:
+        """dy -> dz and dbias in one pass, then the gradients of the convolution."""
+        if isinstance(saved, Convolved):
+            return super().conv_block_backward(dy, saved, x, kernel, need_dx)
+        window, groups, with_bias, codes = saved
+        dz, dbias = unpooled(dy, codes, window.output)
+        dkernel = self.conv2d_kernel_gradient(x, dz, window, groups)
+        dx = self.conv2d_input_gradient(dz, kernel, window, groups) if need_dx else None
+        return dx, dkernel, dbias if with_bias else None
+
+    # ---- the chosen algorithm -----------------------------------------------------
+
+    def _forward(
+        self, x: Array, kernel: Array, window: Window, groups: int, epilogue: Epilogue
+    ) -> tuple[Array, Array | None]:
+        algorithm = self._algorithm(x, window, x.shape[3], kernel.shape[3], groups, "forward")
+        x, kernel = np.ascontiguousarray(x), np.ascontiguousarray(kernel)
+        result: tuple[Array, Array | None] = algorithm.forward(x, kernel, window, groups, epilogue)
+        return result
+
+    def _algorithm(
+        self, x: Array, window: Window, channels: int, filters: int, groups: int, operation: str
+    ) -> Any:
+        case = ConvCase(len(x), window, channels, filters, groups, x.dtype, operation)
+        return choose(case, self._conv).algorithm
+
+
+def _is_halving(pool: Window | None) -> bool:
+    """No pool, or 2x2 pixels, stride 2, nothing padded."""
+    if pool is None:
+        return True
+    return pool.size == (2, 2) == pool.strides and pool.padding == ((0, 0), (0, 0))

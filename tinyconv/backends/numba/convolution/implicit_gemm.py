@@ -38,14 +38,8 @@ from numba import prange
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba._jit import jit, jit_parallel
 from tinyconv.backends.numba.convolution.case import PLAIN, ConvCase, Epilogue
-from tinyconv.backends.numba.convolution.epilogue import finish_band
-from tinyconv.backends.numba.convolution.packing import (
-    bordered,
-    pack_pixels,
-    panel_width,
-    panels_of,
-    tiled,
-)
+from tinyconv.backends.numba.convolution.epilogue import bias_of, finish_band, results
+from tinyconv.backends.numba.convolution.packing import bordered, panels_of, tiled
 from tinyconv.backends.numba.microkernel import HALF_ROWS, ROWS, VECTORS, make
 from tinyconv.backends.numba.threads import thread_count
 from tinyconv.backends.numba.workspace import empty
@@ -85,15 +79,75 @@ def multiply_band_loops(
                 at = a + j * a_row
                 if OW - j > HALF_ROWS:
                     if call == 0:
-                        full_tile(image, at, a_row, 1, outer, panel, b, width, K * width, z, c, width, K, R)
+                        full_tile(
+                            image,
+                            at,
+                            a_row,
+                            1,
+                            outer,
+                            panel,
+                            b,
+                            width,
+                            K * width,
+                            z,
+                            c,
+                            width,
+                            K,
+                            R,
+                        )
                     else:
-                        add_full_tile(image, at, a_row, 1, outer, panel, b, width, K * width, z, c, width, K, R)
+                        add_full_tile(
+                            image,
+                            at,
+                            a_row,
+                            1,
+                            outer,
+                            panel,
+                            b,
+                            width,
+                            K * width,
+                            z,
+                            c,
+                            width,
+                            K,
+                            R,
+                        )
                     j += ROWS
                 else:
                     if call == 0:
-                        half_tile(image, at, a_row, 1, outer, panel, b, width, K * width, z, c, width, K, R)
+                        half_tile(
+                            image,
+                            at,
+                            a_row,
+                            1,
+                            outer,
+                            panel,
+                            b,
+                            width,
+                            K * width,
+                            z,
+                            c,
+                            width,
+                            K,
+                            R,
+                        )
                     else:
-                        add_half_tile(image, at, a_row, 1, outer, panel, b, width, K * width, z, c, width, K, R)
+                        add_half_tile(
+                            image,
+                            at,
+                            a_row,
+                            1,
+                            outer,
+                            panel,
+                            b,
+                            width,
+                            K * width,
+                            z,
+                            c,
+                            width,
+                            K,
+                            R,
+                        )
                     j += HALF_ROWS
 
 
@@ -103,7 +157,7 @@ multiply_band = jit(multiply_band_loops)
 def forward_loops(
     x: Array, panels: Array, bias: Array, y: Array, codes: Array, images: Array, sums: Array,
     SH: int, SW: int, DH: int, DW: int, top: int, left: int, OH: int, OW: int, height: int,
-    width: int, h0: int, hs: int, w0: int, ws: int, relu: bool, pool: bool,
+    width: int, h0: int, hs: int, w0: int, ws: int, relu: int, pool: int,
 ) -> None:  # fmt: skip
     """Every thread takes its share of all bands: copy, multiply, finish."""
     N, C, T = x.shape[0], x.shape[3], images.shape[0]
@@ -123,9 +177,8 @@ def forward_loops(
                         image, g * Cg, SW * C, width * C, DW * C, panels[g, p], z, rows,
                         SH, DH, OW, G > 1 or DW > 1,
                     )  # fmt: skip
-                    f, f_last = g * Fg + p * panel, g * Fg + min(Fg, (p + 1) * panel)
                     finish_band(
-                        z, bias[f:f_last], y[n, :, :, f:f_last], codes[n, :, :, f:f_last],
+                        z, y, codes, bias, n, g * Fg + p * panel, min(panel, Fg - p * panel),
                         rows, OW, first, h0, hs, w0, ws, relu, pool,
                     )  # fmt: skip
 
@@ -151,15 +204,11 @@ def forward(
 ) -> tuple[Array, Array | None]:
     """y[n,i,j,f] = epilogue(sum over k,l,c of xp[n, i*SH+k*DH, j*SW+l*DW, c] * kernel[k,l,c,f])."""
     (OH, OW), (KH, KW) = window.output, window.size
-    if epilogue.pool:
-        OH, OW = OH // 2, OW // 2
-    shape = (x.shape[0], OH, OW, kernel.shape[3])
-    y = empty(shape, x.dtype)
-    codes = empty(shape if epilogue.pool else (shape[0], 1, 1, 0), np.uint8)
+    y, codes = results((x.shape[0], OH, OW, kernel.shape[3]), epilogue, x.dtype)
     panels = panels_of(kernel, groups, (0, 1, KH), (0, 1, KW), False)
     (top, _), (left, _) = window.padding
     if epilogue.pool:
-        OH, OW = 2 * OH, 2 * OW  # what no pool sees is not computed
+        OH, OW = OH // 2 * 2, OW // 2 * 2  # what no pool sees is not computed
     steps = Steps(*window.strides, *window.dilation, top, left, OH, OW)
     run(x, panels, y, codes, steps, epilogue)
     return y, codes if epilogue.codes else None
@@ -174,15 +223,19 @@ def run(
     width = (tiled(steps.OW) - 1) * steps.SW + (KW - 1) * steps.DW + 1
     row = width * x.shape[3]
     height, seen = band(
-        x.shape[0], steps, KH, (row * steps.SH + tiled(steps.OW) * panel) * x.itemsize, epilogue.pool
+        x.shape[0],
+        steps,
+        KH,
+        (row * steps.SH + tiled(steps.OW) * panel) * x.itemsize,
+        epilogue.pool,
     )
     threads = thread_count()
     images = empty((threads, padded(seen * row)), x.dtype)
     sums = empty((threads, height, tiled(steps.OW), panel), x.dtype)
-    bias = np.zeros(y.shape[3], x.dtype) if epilogue.bias is None else epilogue.bias
+    bias = bias_of(epilogue, y.shape[3], x.dtype)
     forward_kernel(
-        x, panels, np.ascontiguousarray(bias), y, codes, images, sums, *steps,
-        height, width, *place, epilogue.relu, epilogue.pool,
+        x, panels, bias, y, codes, images, sums, *steps,
+        height, width, *place, int(epilogue.relu), int(epilogue.pool),
     )  # fmt: skip
 
 
@@ -240,7 +293,7 @@ def input_gradient(dz: Array, kernel: Array, window: Window, groups: int) -> Arr
     (H, W), (SH, SW), (KH, KW) = window.input, window.strides, window.size
     (DH, DW), ((top, _), (left, _)) = window.dilation, window.padding
     dx = empty((dz.shape[0], H, W, kernel.shape[2] * groups), dz.dtype)
-    codes = empty((dz.shape[0], 1, 1, 0), np.uint8)
+    codes = empty((0, 0, 0, 0), np.uint8)
     rows = [phase(h, H, KH, SH, DH, top) for h in range(min(SH, H))]
     cols = [phase(w, W, KW, SW, DW, left) for w in range(min(SW, W))]
     if any(each.taps[2] == 0 for each in (*rows, *cols)):

@@ -15,7 +15,6 @@ the threads are added in their order: the result does not depend on who was fast
 
 from __future__ import annotations
 
-import numpy as np
 from numba import prange
 
 from tinyconv.backends.base import Array
@@ -79,7 +78,9 @@ def gradient_loops(
         for index in range(t * N * bands // T, (t + 1) * N * bands // T):
             n, first = index // bands, index % bands * height
             rows = min(height, OH - first)
-            bordered(x[n], image, first * SH - top, left, (rows - 1) * SH + (KH - 1) * DH + 1, width)
+            bordered(
+                x[n], image, first * SH - top, left, (rows - 1) * SH + (KH - 1) * DH + 1, width
+            )
             for g in range(G):
                 pack_pixels(dz[n], pixels[t], first, rows, g * Fg, Fg)
                 for p in range(P):

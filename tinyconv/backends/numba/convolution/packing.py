@@ -52,9 +52,7 @@ def pack_loops(kernel: Array, panels: Array, k0: int, dk: int, l0: int, dl: int)
                     target[v] = zero
 
 
-def pack_transposed_loops(
-    kernel: Array, panels: Array, k0: int, dk: int, l0: int, dl: int
-) -> None:
+def pack_transposed_loops(kernel: Array, panels: Array, k0: int, dk: int, l0: int, dl: int) -> None:
     """The same with channels and filters exchanged, for the gradient of the input:
 
     panels[g, p, (k, l, f), v] = kernel[k0 + k*dk, l0 + l*dl, c, f], c = p*width + v of group g.
@@ -100,9 +98,7 @@ def panels_of(kernel: Array, groups: int, rows: Taps, cols: Taps, transposed: bo
 # ---- images with a border ---------------------------------------------------------
 
 
-def bordered_loops(
-    x: Array, band: Array, h_first: int, left: int, rows: int, width: int
-) -> None:
+def bordered_loops(x: Array, band: Array, h_first: int, left: int, rows: int, width: int) -> None:
     """band[(r, w), c] = x[h_first + r, w - left, c], zero outside of the image.
 
     x (H, W, C); band is flat, `rows` rows of `width` pixels. `left` may be negative.
@@ -128,7 +124,9 @@ def bordered_loops(
 bordered = jit(bordered_loops)
 
 
-def pack_pixels_loops(dz: Array, panels: Array, first: int, rows: int, f_first: int, F: int) -> None:
+def pack_pixels_loops(
+    dz: Array, panels: Array, first: int, rows: int, f_first: int, F: int
+) -> None:
     """panels[p, (i, j), v] = dz[first + i, j, f_first + f], f = p*width + v < F, else zero.
 
     dz (OH, OW, all filters); panels (P, at least rows * OW, width).
