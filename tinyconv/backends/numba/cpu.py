@@ -9,7 +9,7 @@ of the micro-kernel (microkernel.py):
     AVX2            32         16    6 x 2                  12 sums + 2 of B + 1 of A
     SSE             16         16    6 x 2
     NEON            16         32   14 x 2
-    portable        16         16    6 x 2                  plain Numba (portable.py)
+    portable        32         16    6 x 2                  plain Numba (portable.py)
 
 NUMBA_CPU_NAME=haswell and the like count as the CPU at hand: what LLVM knows of a
 CPU of that name. TINYCONV_VECTOR=portable asks for plain Numba on any CPU; a CPU
@@ -39,7 +39,7 @@ AVX512 = Vector("avx512", 64, 32)
 AVX2 = Vector("avx2", 32, 16)
 SSE = Vector("sse", 16, 16)
 NEON = Vector("neon", 16, 32)
-PORTABLE = Vector("portable", 16, 16)
+PORTABLE = Vector("portable", 32, 16)
 
 
 @cache

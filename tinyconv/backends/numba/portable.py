@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from tinyconv.backends.numba._jit import jit
 
 
@@ -16,20 +18,24 @@ from tinyconv.backends.numba._jit import jit
 def make(rows: int, row_bytes: int, accumulate: bool) -> Any:
     """As microkernel.make; a row of the tile has row_bytes // itemsize numbers."""
 
-    def portable_loops(A, a0, a_row, a_col, a_outer, B, b0, b_row, b_outer, C, c0, c_row, K, R):  # type: ignore[no-untyped-def]
+    def portable_loops(
+        A, a0, a_row, a_col, a_outer, B, b0, b_row, b_outer, C, c0, c_row, K, R
+    ):  # type: ignore[no-untyped-def]
         a_flat, b_flat, c_flat = A.reshape(-1), B.reshape(-1), C.reshape(-1)
         columns = row_bytes // C.itemsize
+        sums = np.zeros((rows, columns), C.dtype)
+        for r in range(R):
+            for k in range(K):
+                start = b0 + k * b_row + r * b_outer
+                b = b_flat[start : start + columns]
+                for i in range(rows):
+                    a = a_flat[a0 + i * a_row + k * a_col + r * a_outer]
+                    for v in range(columns):
+                        sums[i, v] += a * b[v]
         for i in range(rows):
             c = c_flat[c0 + i * c_row : c0 + i * c_row + columns]
-            if not accumulate:
-                c[:] = 0
-            for r in range(R):
-                for k in range(K):
-                    a = a_flat[a0 + i * a_row + k * a_col + r * a_outer]
-                    start = b0 + k * b_row + r * b_outer
-                    b = b_flat[start : start + columns]
-                    for v in range(columns):
-                        c[v] += a * b[v]
+            for v in range(columns):
+                c[v] = c[v] + sums[i, v] if accumulate else sums[i, v]
 
     portable_loops.__qualname__ = f"portable_loops_{rows}_{row_bytes}_{accumulate}"
     return jit(portable_loops)
