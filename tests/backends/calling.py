@@ -1,5 +1,6 @@
 """Calling an operation with NumPy arrays, watching that it keeps its hands off them."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,28 @@ def name_of(value: Any) -> str | None:
     return None
 
 
+def apply(backend: Backend, operation: str, *arguments: Any) -> Any:
+    """backend.operation(*arguments), for blocks without what they save, which is their own affair.
+
+    A block's way back is given dy, the arguments of the way there (but `keep`), and what else
+    it takes: it goes there first.
+    """
+    if "_block" not in operation:
+        return getattr(backend, operation)(*arguments)
+    if not operation.endswith("_backward"):
+        return getattr(backend, operation)(*arguments)[:-1]
+    there = getattr(backend, operation.removesuffix("_backward"))
+    dy, x, parameter, *others = arguments
+    count = len(inspect.signature(there).parameters) - 3  # all but x, parameter and keep
+    *_, saved = there(x, parameter, *others[:count], True)
+    return getattr(backend, operation)(dy, saved, x, parameter, *others[count:])
+
+
 def call(backend: Backend, operation: str, *arguments: Any) -> Any:
-    """backend.operation(*arguments) with NumPy arrays in and out; fails if an input changed."""
+    """The operation with NumPy arrays in and out; fails if an input changed."""
     given = [backend.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
     before = [backend.to_numpy(a).copy() if isinstance(a, np.ndarray) else None for a in arguments]
-    results = getattr(backend, operation)(*given)
+    results = apply(backend, operation, *given)
     for argument, copy in zip(given, before, strict=True):
         if copy is not None:
             np.testing.assert_array_equal(backend.to_numpy(argument), copy, "an input was changed")

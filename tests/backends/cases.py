@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.backends.calling import ACTIVATIONS, name_of
 from tests.strategies import Fill
-from tinyconv.backends.base import NEED_INPUT
+from tinyconv.backends.base import NEED_INPUT, Activation
 from tinyconv.geometry import slide
 
 
@@ -85,6 +85,33 @@ def with_positive_variance(build_first: tuple) -> Callable[[Fill, str], tuple[An
     return build
 
 
+def given_statistics(fill: Fill, dtype: str) -> tuple[Any, ...]:
+    mean, variance = fill(CHANNEL, dtype), np.square(fill(CHANNEL, dtype)) + np.asarray(0.5, dtype)
+    parameters = fill(CHANNEL, dtype), fill(CHANNEL, dtype)
+    return fill(IMAGES, dtype), fill(IMAGES, dtype), *parameters, (mean, variance), 1e-3, RELU
+
+
+def conv_blocks(name: str, activation: Activation, pool: Any, bias: bool = True) -> list[Case]:
+    """A convolution with what follows it, there and back."""
+    window = slide((18, 22), (3, 3), (1, 1), "same")
+    pooled = pool and slide((18, 22), *pool)
+
+    def build(back: bool) -> Callable[[Fill, str], tuple[Any, ...]]:
+        def arguments(fill: Fill, dtype: str) -> tuple[Any, ...]:
+            x, kernel = fill((3, 18, 22, 19), dtype), fill((3, 3, 19, 37), dtype)
+            shift = fill((37,), dtype) if bias else None
+            there = x, kernel, shift, window, 1, activation, pooled
+            dy = fill((3, *(pooled or window).output, 37), dtype)
+            return (dy, *there, True) if back else (*there, True)
+
+        return arguments
+
+    return [
+        Case(f"conv_block-{name}", "conv_block", build(False)),
+        Case(f"conv_block_backward-{name}", "conv_block_backward", build(True)),
+    ]
+
+
 def classes(fill: Fill, dtype: str) -> tuple[Any, ...]:
     return fill((301, 17), dtype), fill.generator.integers(0, 17, 301), fill((301,), dtype)
 
@@ -106,6 +133,7 @@ IMAGES = (5, 29, 33, 19)
 CHANNEL = (IMAGES[-1],)
 HALVES = slide((29, 33), (2, 2), (2, 2), "same")
 THIRDS = slide((29, 33), (3, 3), (2, 2), "same")
+LINEAR, RELU, TANH = Activation("linear"), Activation("relu"), Activation("tanh")
 
 CASES = [
     simple("matmul", (131, 67), (67, 37)),
@@ -139,6 +167,17 @@ CASES = [
             "batch_norm_backward": (IMAGES, IMAGES, CHANNEL, CHANNEL, CHANNEL),
         }.items()
     ],
+    *conv_blocks("linear", LINEAR, None),
+    *conv_blocks("relu", RELU, None),
+    *conv_blocks("relu-pool", RELU, ((2, 2), (2, 2), "valid")),
+    *conv_blocks("no_bias-pool", LINEAR, ((2, 2), (2, 2), "valid"), bias=False),
+    *conv_blocks("tanh-pool", TANH, ((3, 3), (2, 2), "same")),
+    simple("dense_block", (131, 67), (67, 37), (37,), RELU, True),
+    simple("dense_block", (131, 67), (67, 37), None, TANH, False, name="dense_block-no_bias"),
+    simple("dense_block_backward", (131, 37), (131, 67), (67, 37), (37,), RELU, True),
+    simple("batch_norm_block", IMAGES, CHANNEL, CHANNEL, None, 1e-3, RELU, True),
+    simple("batch_norm_block_backward", IMAGES, IMAGES, CHANNEL, CHANNEL, None, 1e-3, RELU),
+    Case("batch_norm_block_backward-given", "batch_norm_block_backward", given_statistics),
     Case("dropout", "dropout", drop),
     Case("dropout_backward", "dropout_backward", kept),
     Case("softmax_cross_entropy-classes", "softmax_cross_entropy", classes),

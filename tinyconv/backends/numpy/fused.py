@@ -10,7 +10,7 @@ overrides a block and falls back to this for what it does not fuse gets the same
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinyconv.backends.base import Activation, Array, Backend
 from tinyconv.geometry import Window
@@ -55,7 +55,7 @@ class Fused(Backend):
         activation: Activation,
         pool: Window | None,
         keep: bool,
-    ) -> tuple[Array, Convolved | None]:
+    ) -> tuple[Array, Any]:
         """z = conv2d(x, kernel),  a = f(z + bias),  y = max_pool(a)."""
         z = self.conv2d(x, kernel, window, groups)
         y, saved = self.activate(z, bias, activation, overwrite=True)
@@ -66,7 +66,7 @@ class Fused(Backend):
         return y, Convolved(window, groups, activated, pool, argmax) if keep else None
 
     def conv_block_backward(
-        self, dy: Array, saved: Convolved, x: Array, kernel: Array, need_dx: bool
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
     ) -> tuple[Array | None, Array, Array | None]:
         """dy -> da through the pool, da -> dz through f, dz -> dkernel, dx."""
         window, groups, activated, pool, argmax = saved
@@ -79,13 +79,13 @@ class Fused(Backend):
 
     def dense_block(
         self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool
-    ) -> tuple[Array, Activated | None]:
+    ) -> tuple[Array, Any]:
         """z = x @ kernel,  y = f(z + bias)."""
         y, saved = self.activate(self.matmul(x, kernel), bias, activation, overwrite=True)
         return y, Activated(saved, activation, bias is not None) if keep else None
 
     def dense_block_backward(
-        self, dy: Array, saved: Activated, x: Array, kernel: Array, need_dx: bool
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
     ) -> tuple[Array | None, Array, Array | None]:
         """dz = dy * f'(z + bias),  dkernel = x^T @ dz,  dx = dz @ kernel^T."""
         dz, dbias = self.activate_backward(dy, *saved)
@@ -101,7 +101,7 @@ class Fused(Backend):
         epsilon: float,
         activation: Activation,
         keep: bool,
-    ) -> tuple[Array, Array, Array, Normalized | None]:
+    ) -> tuple[Array, Array, Array, Any]:
         """y = f(gamma * x^ + beta)."""
         if statistics is None:
             z, mean, variance = self.batch_norm(x, gamma, beta, epsilon)
@@ -115,7 +115,7 @@ class Fused(Backend):
         return y, mean, variance, Normalized(mean, variance, statistics is None, epsilon, activated)
 
     def batch_norm_block_backward(
-        self, dy: Array, saved: Normalized, x: Array, gamma: Array
+        self, dy: Array, saved: Any, x: Array, gamma: Array
     ) -> tuple[Array, Array, Array]:
         """dy -> dz through f, dz -> dx, dgamma, dbeta."""
         mean, variance, by_batch, epsilon, activated = saved

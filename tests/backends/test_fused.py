@@ -1,0 +1,194 @@
+"""Blocks against the naive loops of what they are made of, one after the other."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import reference
+from tests.backends.calling import ACTIVATIONS, call
+from tests.backends.test_normalization import EPSILON, parameters
+from tests.comparison import assert_close
+from tests.strategies import Convolution, Fill, batches, convolutions, fills
+from tinyconv.backends.base import Activation, Backend
+from tinyconv.geometry import Window, slide
+
+LINEAR, RELU = Activation("linear"), Activation("relu")
+# The smooth ones and the two that are fused; what rounds differently may bend elsewhere.
+FUNCTIONS = st.sampled_from([LINEAR, RELU, RELU, Activation("tanh"), Activation("gelu")])
+
+
+@st.composite
+def pools(draw: st.DrawFn, window: Window) -> Window | None:
+    """2x2 as it is fused, another pool, or none."""
+    kind = draw(st.sampled_from(["none", "2x2", "2x2", "other"]))
+    fits = min(window.output) >= 2
+    if kind == "none" or (kind == "2x2" and not fits):
+        return None
+    if kind == "2x2":
+        return slide(window.output, (2, 2), (2, 2), "valid")
+    return slide(window.output, (3, 2), (2, 1), "same")
+
+
+def drawn(problem: Convolution, fill: Fill, dtype: str, *names: str) -> list[np.ndarray]:
+    """Small multiples of 1/4: sums are exact, so that ties and zeros are the same everywhere.
+
+    But not for the size that Winograd's algorithm computes, whose sums are not exact.
+    """
+    arrays = [fill(problem.shapes[name], dtype) for name in names]
+    if problem.window.size == (3, 3):
+        return arrays
+    return [(np.round(each * 2) / 4).astype(dtype) for each in arrays]
+
+
+@given(data=st.data(), problem=convolutions(), fill=fills(), function=FUNCTIONS, bias=st.booleans())
+def test_conv_block(
+    backend: Backend, dtype: str, data, problem: Convolution, fill: Fill,
+    function: Activation, bias: bool,
+):  # fmt: skip
+    x, kernel = drawn(problem, fill, dtype, "x", "kernel")
+    shift = np.round(fill((problem.filters,), dtype)) if bias else None
+    window, groups = problem.window, problem.groups
+    # Where tanh and gelu are flat, rounding decides which of the pooled is the greatest.
+    pool = data.draw(pools(window)) if function in (LINEAR, RELU) else None
+    there = x, kernel, shift, window, groups, function, pool
+    z = reference.conv2d(x, kernel, window, groups) + (0 if shift is None else np.float64(shift))
+    a = reference.activate(z, function)
+    expected, argmax = (a, None) if pool is None else reference.max_pool(a, pool)
+    for keep in (True, False):
+        (y,) = call(backend, "conv_block", *there, keep)
+        assert_close(y, expected, dtype, scale=10)
+
+    dy = fill(expected.shape, dtype)
+    da = np.float64(dy) if pool is None else reference.max_pool_backward(dy, argmax, pool)
+    dz = reference.activate_backward(da, z, function)
+    need_dx = data.draw(st.booleans())
+    dx, dkernel, dbias = call(backend, "conv_block_backward", dy, *there, need_dx)
+    wanted = reference.conv2d_kernel_gradient(x, dz, window, groups)
+    assert_close(dkernel, wanted, dtype, scale=10)
+    assert (dbias is None, dx is None) == (not bias, not need_dx)
+    if bias:
+        assert_close(dbias, dz.sum(axis=(0, 1, 2)), dtype, scale=10)
+    if need_dx:
+        wanted = reference.conv2d_input_gradient(dz, kernel, window, groups)
+        assert_close(dx, wanted, dtype, scale=10)
+
+
+@pytest.mark.parametrize("function", [LINEAR, RELU])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_goes_as_through_the_layers_apart(
+    backend: Backend, dtype: str, function: Activation, value: float
+):
+    """Also through ReLU and pooling, there and back."""
+    fill = Fill(3)
+    window, pool = slide((8, 8), (3, 3), (1, 1), "same"), slide((8, 8), (2, 2), (2, 2), "valid")
+    x, kernel, bias = fill((2, 8, 8, 3), dtype), fill((3, 3, 3, 5), dtype), fill((5,), dtype)
+    dy = fill((2, 4, 4, 5), dtype)
+    for place in ("x", "bias", "dy"):
+        arrays = {"x": x.copy(), "bias": bias.copy(), "dy": dy.copy()}
+        arrays[place].reshape(-1)[7 % arrays[place].size] = value
+        there = arrays["x"], kernel, arrays["bias"], window, 1, function, pool
+        with np.errstate(invalid="ignore"):
+            z = call(backend, "conv2d", arrays["x"], kernel, window, 1)
+            a, _ = call(backend, "activate", z, arrays["bias"], function)
+            expected, argmax = call(backend, "max_pool", a, pool)
+            (y,) = call(backend, "conv_block", *there, True)
+            da = call(backend, "max_pool_backward", arrays["dy"], argmax, pool)
+            dz, dbias = call(backend, "activate_backward", da, a, function, True)
+            dkernel = call(backend, "conv2d_kernel_gradient", arrays["x"], dz, window, 1)
+            dx = call(backend, "conv2d_input_gradient", dz, kernel, window, 1)
+            results = call(backend, "conv_block_backward", arrays["dy"], *there, True)
+        assert_close(y, expected, dtype, scale=10)
+        for result, wanted in zip(results, (dx, dkernel, dbias), strict=True):
+            np.testing.assert_array_equal(np.isfinite(result), np.isfinite(wanted))
+        if np.isnan(value):
+            assert np.isnan(y if place != "dy" else results[1]).any()
+
+
+@given(
+    rows=st.integers(1, 9), channels=st.integers(1, 9), units=st.integers(1, 9), fill=fills(),
+    function=FUNCTIONS, bias=st.booleans(), need_dx=st.booleans(),
+)  # fmt: skip
+def test_dense_block(
+    backend: Backend, dtype: str, rows: int, channels: int, units: int, fill: Fill,
+    function: Activation, bias: bool, need_dx: bool,
+):  # fmt: skip
+    x, kernel, dy = (fill(s, dtype) for s in ((rows, channels), (channels, units), (rows, units)))
+    x, kernel = (np.round(each * 2).astype(dtype) / 4 for each in (x, kernel))
+    shift = np.round(fill((units,), dtype)) if bias else None
+    z = np.float64(x) @ np.float64(kernel) + (0 if shift is None else np.float64(shift))
+    expected = reference.activate(z, function)
+    for keep in (True, False):
+        (y,) = call(backend, "dense_block", x, kernel, shift, function, keep)
+        assert_close(y, expected, dtype, scale=10)
+    there = x, kernel, shift, function
+    dx, dkernel, dbias = call(backend, "dense_block_backward", dy, *there, need_dx)
+    dz = reference.activate_backward(dy, z, function)
+    assert_close(dkernel, np.float64(x).T @ dz, dtype, scale=10)
+    assert (dbias is None, dx is None) == (not bias, not need_dx)
+    if bias:
+        assert_close(dbias, dz.sum(axis=0), dtype, scale=10)
+    if need_dx:
+        assert_close(dx, dz @ np.float64(kernel).T, dtype, scale=10)
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS)
+@pytest.mark.parametrize("given", [False, True])
+def test_batch_norm_block_is_the_two_apart(
+    backend: Backend, dtype: str, function: Activation, given: bool
+):
+    fill = Fill(5)
+    for shape in ((7, 5), (3, 11, 13, 6)):
+        x, dy = fill(shape, dtype), fill(shape, dtype)
+        gamma, beta, *statistics = parameters(fill, shape[-1], dtype)
+        z, *batch = call(backend, "batch_norm", x, gamma, beta, EPSILON)
+        if given:
+            z = call(backend, "normalize", x, gamma, beta, *statistics, EPSILON)
+        used = statistics if given else batch
+        expected, saved = call(backend, "activate", z, None, function)
+        there = x, gamma, beta, tuple(statistics) if given else None, EPSILON, function
+        for keep in (True, False):
+            y, mean, variance = call(backend, "batch_norm_block", *there, keep)
+            assert_close(y, expected, dtype)
+            np.testing.assert_array_equal((mean, variance), used)
+        dz, _ = call(backend, "activate_backward", dy, saved, function, False)
+        way = "normalize_backward" if given else "batch_norm_backward"
+        wanted = call(backend, way, dz, x, gamma, *used, EPSILON)
+        results = call(backend, "batch_norm_block_backward", dy, *there)
+        for result, value in zip(results, wanted, strict=True):
+            assert_close(result, value, dtype, scale=20)
+
+
+@given(shape=batches(), fill=fills(("normal", "sparse")))
+def test_batch_norm_block_with_relu(backend: Backend, dtype: str, shape, fill: Fill):
+    x = fill(shape, dtype)
+    gamma, beta, _, _ = parameters(fill, shape[-1], dtype)
+    there = x, gamma, beta, None, EPSILON, RELU
+    y, mean, variance = call(backend, "batch_norm_block", *there, True)
+    z, *statistics = reference.batch_norm(x, gamma, beta, EPSILON)
+    for result, value in zip((y, mean, variance), (np.maximum(z, 0), *statistics), strict=True):
+        assert_close(result, value, dtype, scale=5)
+    clear = np.abs(z) > 1e-3  # further from the bend than anybody rounds
+    dy = np.where(clear, fill(shape, dtype), 0).astype(dtype)
+    results = call(backend, "batch_norm_block_backward", dy, *there)
+    expected = reference.batch_norm_backward(dy * (z > 0), x, gamma, EPSILON)
+    for result, value in zip(results, expected, strict=True):
+        assert_close(result, value, dtype, scale=20)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_batch_norm_block_lets_nothing_vanish(backend: Backend, dtype: str, value: float):
+    fill = Fill(6)
+    x, dy = fill((2, 3, 3, 4), dtype), fill((2, 3, 3, 4), dtype)
+    gamma, beta, _, _ = parameters(fill, 4, dtype)
+    x[1, 2, 0, 2], dy[0, 1, 1, 1] = value, value
+    there = x, gamma, beta, None, EPSILON, RELU
+    with np.errstate(invalid="ignore"):
+        y, *_ = call(backend, "batch_norm_block", *there, True)
+        dx, dgamma, dbeta = call(backend, "batch_norm_block_backward", dy, *there)
+    bad = np.array([False, False, True, False])
+    np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(bad, x.shape))
+    bad[1] = True
+    np.testing.assert_array_equal(~np.isfinite(dx).all(axis=(0, 1, 2)), bad)
+    assert np.isfinite(dgamma[[0, 3]]).all()
+    assert not np.isfinite(dbeta[1])
