@@ -101,9 +101,7 @@ def torch_predict(
     model: Any = torch_networks.build(network, shape).eval()
     x = images(shape, count)
     if form == "frozen":
-        with torch.inference_mode():
-            traced = torch.jit.trace(model, torch_networks.channels_last(x[:batch]))
-            model = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+        model = frozen(model, torch_networks.channels_last(x[:batch]))
 
     def infer(x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -113,3 +111,12 @@ def torch_predict(
             return made
 
     return repeated(infer, x, repeats, network)
+
+
+def frozen(model: Any, pixels: Any) -> Any:
+    """The PyTorch model traced for such images, with its weights as constants."""
+    import torch
+
+    with torch.inference_mode():
+        traced = torch.jit.trace(model, pixels)
+        return torch.jit.optimize_for_inference(torch.jit.freeze(traced))
