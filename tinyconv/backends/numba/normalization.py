@@ -9,14 +9,17 @@ have found is then put together in double precision (see `batch_statistics`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 
-from tinyconv.backends.base import Array
+from tinyconv.backends.base import LINEAR, Activation, Array
 from tinyconv.backends.numba._jit import jit_parallel
 from tinyconv.backends.numba.rows import as_rows, partial_sums
 from tinyconv.backends.numba.workspace import empty
 from tinyconv.backends.numpy import NumpyBackend
+from tinyconv.backends.numpy.fused import Activated, Normalized
 
 # ---- kernels; all see arrays as (rows, C) ------------------------------------
 
@@ -44,36 +47,48 @@ def statistics_loops(x: Array, centers: Array, sums: Array, squares: Array) -> N
                 squares[p, c] += deviation * deviation
 
 
-def normalize_loops(x: Array, mean: Array, scale: Array, beta: Array, y: Array) -> None:
-    """y = (x - mean) * scale + beta."""
+def normalize_loops(x: Array, mean: Array, scale: Array, beta: Array, relu: bool, y: Array) -> None:
+    """z = (x - mean) * scale + beta;  y = max(z, 0) if `relu`, else z."""
     R, C = x.shape
+    zero = x.dtype.type(0)
     for r in prange(R):
         for c in range(C):
-            y[r, c] = (x[r, c] - mean[c]) * scale[c] + beta[c]
+            z = (x[r, c] - mean[c]) * scale[c] + beta[c]
+            y[r, c] = zero if relu & (z < zero) else z  # so written, NaN stays NaN
 
 
-def gradient_sums_loops(dy: Array, x: Array, mean: Array, sums: Array, products: Array) -> None:
-    """sums[p,c], products[p,c]: sum of dy and of dy * (x - mean) over share p."""
+def gradient_sums_loops(
+    dy: Array, x: Array, y: Array, relu: bool, mean: Array, sums: Array, products: Array
+) -> None:
+    """sums[p,c], products[p,c]: sum of dz and of dz * (x - mean) over share p.
+
+    dz = dy * (y > 0) if `relu`, else dy. A product, not a choice: NaN in dy must not vanish
+    where y is 0.
+    """
     (R, C), P = dy.shape, sums.shape[0]
-    zero = dy.dtype.type(0)
+    zero, one = dy.dtype.type(0), dy.dtype.type(1)
     for p in prange(P):
         for c in range(C):
             sums[p, c] = zero
             products[p, c] = zero
         for r in range(p * R // P, (p + 1) * R // P):
             for c in range(C):
-                sums[p, c] += dy[r, c]
-                products[p, c] += dy[r, c] * (x[r, c] - mean[c])
+                dz = dy[r, c] * (one if (not relu) | (y[r, c] > zero) else zero)
+                sums[p, c] += dz
+                products[p, c] += dz * (x[r, c] - mean[c])
 
 
 def input_gradient_loops(
-    dy: Array, x: Array, mean: Array, scale: Array, slope: Array, shift: Array, dx: Array
-) -> None:
-    """dx = dy * scale - (x - mean) * slope - shift."""
+    dy: Array, x: Array, y: Array, relu: bool, mean: Array, scale: Array, slope: Array,
+    shift: Array, dx: Array,
+) -> None:  # fmt: skip
+    """dx = dz * scale - (x - mean) * slope - shift, dz as above."""
     R, C = dy.shape
+    zero, one = dy.dtype.type(0), dy.dtype.type(1)
     for r in prange(R):
         for c in range(C):
-            dx[r, c] = dy[r, c] * scale[c] - (x[r, c] - mean[c]) * slope[c] - shift[c]
+            dz = dy[r, c] * (one if (not relu) | (y[r, c] > zero) else zero)
+            dx[r, c] = dz * scale[c] - (x[r, c] - mean[c]) * slope[c] - shift[c]
 
 
 statistics_kernel = jit_parallel(statistics_loops)
@@ -90,33 +105,53 @@ class Normalization(NumpyBackend):
         self, x: Array, gamma: Array, beta: Array, epsilon: float
     ) -> tuple[Array, Array, Array]:
         """Mean and biased variance of the batch, then `normalize` with them."""
-        mean, variance = batch_statistics(np.ascontiguousarray(x))
-        return self.normalize(x, gamma, beta, mean, variance, epsilon), mean, variance
+        return self.batch_norm_block(x, gamma, beta, None, epsilon, LINEAR, False)[:3]
 
     def batch_norm_backward(
         self, dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, epsilon: float
     ) -> tuple[Array, Array, Array]:
         """dx = gamma / s * (dy - mean(dy) - x^ * mean(dy * x^)), x^ = (x - mean) / s."""
-        dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
-        rows = as_rows(dy)
-        inverse, scale = _scale(gamma, variance, epsilon)
-        mean = np.ascontiguousarray(mean)
-        dgamma, dbeta = _parameter_gradients(rows, as_rows(x), mean, inverse)
-        slope, shift = scale * inverse * dgamma / len(rows), scale * dbeta / len(rows)
-        dx = empty(dy.shape, dy.dtype)
-        input_gradient_kernel(rows, as_rows(x), mean, scale, slope, shift, as_rows(dx))
-        return dx, dgamma, dbeta
+        return _backward(dy, x, None, gamma, mean, variance, epsilon)
 
     def normalize(
         self, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float
     ) -> Array:
         """y = gamma * x^ + beta in one pass."""
+        return _normalize(x, gamma, beta, mean, variance, epsilon, relu=False)
+
+    def batch_norm_block(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        statistics: tuple[Array, Array] | None,
+        epsilon: float,
+        activation: Activation,
+        keep: bool,
+    ) -> tuple[Array, Array, Array, Any]:
+        """Two passes over x, one where the statistics are given; ReLU in the last of them."""
         x = np.ascontiguousarray(x)
-        y = empty(x.shape, x.dtype)
-        _, scale = _scale(gamma, variance, epsilon)
-        mean, beta = np.ascontiguousarray(mean), np.ascontiguousarray(beta)
-        normalize_kernel(as_rows(x), mean, scale, beta, as_rows(y))
-        return y
+        if statistics is None:
+            mean, variance = batch_statistics(x)
+        else:
+            mean, variance = (each.copy() for each in statistics)
+        relu = activation.name == "relu"
+        kept = y = _normalize(x, gamma, beta, mean, variance, epsilon, relu)
+        if not relu:
+            y, kept = self.activate(y, None, activation, overwrite=True)
+        if not keep:
+            return y, mean, variance, None
+        activated = Activated(kept, activation, False)
+        return y, mean, variance, Normalized(mean, variance, statistics is None, epsilon, activated)
+
+    def batch_norm_block_backward(
+        self, dy: Array, saved: Any, x: Array, gamma: Array
+    ) -> tuple[Array, Array, Array]:
+        """Of ReLU and the batch's own statistics: two passes as well."""
+        if not saved.by_batch or saved.activated.activation.name != "relu":
+            return super().batch_norm_block_backward(dy, saved, x, gamma)
+        y = saved.activated.saved
+        return _backward(dy, x, y, gamma, saved.mean, saved.variance, saved.epsilon)
 
     def normalize_backward(
         self, dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, epsilon: float
@@ -125,7 +160,7 @@ class Normalization(NumpyBackend):
         dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
         inverse, scale = _scale(gamma, variance, epsilon)
         mean = np.ascontiguousarray(mean)
-        dgamma, dbeta = _parameter_gradients(as_rows(dy), as_rows(x), mean, inverse)
+        dgamma, dbeta = _parameter_gradients(as_rows(dy), as_rows(x), None, mean, inverse)
         return np.multiply(dy, scale, out=empty(dy.shape, dy.dtype)), dgamma, dbeta
 
 
@@ -150,9 +185,44 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     return mean.astype(x.dtype), (total / R).astype(x.dtype)
 
 
-def _parameter_gradients(dy: Array, x: Array, mean: Array, inverse: Array) -> tuple[Array, Array]:
+def _normalize(
+    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float, relu: bool
+) -> Array:
+    x = np.ascontiguousarray(x)
+    y = empty(x.shape, x.dtype)
+    _, scale = _scale(gamma, variance, epsilon)
+    mean, beta = np.ascontiguousarray(mean), np.ascontiguousarray(beta)
+    normalize_kernel(as_rows(x), mean, scale, beta, relu, as_rows(y))
+    return y
+
+
+def _backward(
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    gamma: Array,
+    mean: Array,
+    variance: Array,
+    epsilon: float,
+) -> tuple[Array, Array, Array]:
+    """The gradients where mean and variance depend on x; y is that of a ReLU, None without."""
+    dy, x, mean = np.ascontiguousarray(dy), np.ascontiguousarray(x), np.ascontiguousarray(mean)
+    rows, relu = as_rows(dy), y is not None
+    gate = None if y is None else as_rows(np.ascontiguousarray(y))
+    inverse, scale = _scale(gamma, variance, epsilon)
+    dgamma, dbeta = _parameter_gradients(rows, as_rows(x), gate, mean, inverse)
+    slope, shift = scale * inverse * dgamma / len(rows), scale * dbeta / len(rows)
+    dx = empty(dy.shape, dy.dtype)
+    gate = rows if gate is None else gate  # of no effect, but an array
+    input_gradient_kernel(rows, as_rows(x), gate, relu, mean, scale, slope, shift, as_rows(dx))
+    return dx, dgamma, dbeta
+
+
+def _parameter_gradients(
+    dy: Array, x: Array, y: Array | None, mean: Array, inverse: Array
+) -> tuple[Array, Array]:
     sums, products = partial_sums(dy), partial_sums(dy)
-    gradient_sums_kernel(dy, x, mean, sums, products)
+    gradient_sums_kernel(dy, x, dy if y is None else y, y is not None, mean, sums, products)
     return products.sum(axis=0) * inverse, sums.sum(axis=0)
 
 
