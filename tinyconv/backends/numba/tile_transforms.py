@@ -22,6 +22,8 @@ offsets and strides count numbers, as in microkernel.py:
                            D, d0, d_row, d_col)
     output2, output4      (S, ..., D, ...)                 m+2         m         A^T t A
     spread2, spread4      (S, ..., D, ...)                 m           m+2       A dy A^T
+    expand2, expand4      (S, ..., D, ...)                 3           m+2       G k G^T
+    reduce2, reduce4      (S, ..., D, ...)                 m+2         3         G^T t G
     finish2, finish4      (S, ..., D, ...,                 m+2         m         act(A^T t A + bias)
                            bias, b0, relu, codes)
     pool2, pool4          (the same)                       m+2         m/2       2x2 maximum of that
@@ -130,6 +132,36 @@ def spread_4(y: Sequence[Any]) -> list[Any]:
     even_a, odd_a = y[0] + 0.5 * y[2], a * (y[1] + 0.5 * y[3])
     even_b, odd_b = y[0] + 2 * y[2], b * (y[1] + 2 * y[3])
     return [y[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, y[3]]
+
+
+def expand_2(k: Sequence[Any]) -> list[Any]:
+    """G k"""
+    even, odd = 0.5 * (k[0] + k[2]), 0.5 * k[1]
+    return [k[0], even + odd, even - odd, k[2]]
+
+
+def reduce_2(t: Sequence[Any]) -> list[Any]:
+    """G^T t"""
+    even, odd = 0.5 * (t[1] + t[2]), 0.5 * (t[1] - t[2])
+    return [t[0] + even, odd, even + t[3]]
+
+
+def expand_4(k: Sequence[Any]) -> list[Any]:
+    """G k"""
+    even_a, odd_a = -2 / 3 * k[0] - 1 / 3 * k[2], -2 / 3 * a * k[1]
+    even_b, odd_b = 1 / 6 * k[0] + 1 / 3 * k[2], 1 / 6 * b * k[1]
+    return [k[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, k[2]]
+
+
+def reduce_4(t: Sequence[Any]) -> list[Any]:
+    """G^T t"""
+    even_a, odd_a = t[1] + t[2], t[1] - t[2]
+    even_b, odd_b = t[3] + t[4], t[3] - t[4]
+    return [
+        t[0] - 2 / 3 * even_a + 1 / 6 * even_b,
+        1 / 6 * b * odd_b - 2 / 3 * a * odd_a,
+        1 / 3 * (even_b - even_a) + t[5],
+    ]
 
 
 def both_axes(transform: Transform, tile: Sequence[Sequence[Any]]) -> Square:
@@ -260,6 +292,8 @@ def unpool(typing, G, g0, codes, D, d0, d_row, d_col, dbias, b0):  # type: ignor
 input2, input4 = _plain(input_2, 4), _plain(input_4, 6)
 output2, output4 = _plain(output_2, 4), _plain(output_4, 6)
 spread2, spread4 = _plain(spread_2, 2), _plain(spread_4, 4)
+expand2, expand4 = _plain(expand_2, 3), _plain(expand_4, 3)
+reduce2, reduce4 = _plain(reduce_2, 4), _plain(reduce_4, 6)
 finish2, finish4 = (_finishing(t, m, False, False) for t, m in ((output_2, 4), (output_4, 6)))
 pool2, pool4 = (_finishing(t, m, True, False) for t, m in ((output_2, 4), (output_4, 6)))
 codes2, codes4 = (_finishing(t, m, True, True) for t, m in ((output_2, 4), (output_4, 6)))
