@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -14,7 +15,11 @@ from tinyconv.geometry import Shape
 
 
 class Metric:
-    """A running mean of `values(y_true, y_pred)`, weighted by the samples' weights."""
+    """A running mean of `values(y_true, y_pred)`, weighted by the samples' weights.
+
+    A metric of your own that counts in another way overrides `update_state`, `result` and
+    `reset_state`. What it counts in attributes goes into the backups of a training.
+    """
 
     config_keys: tuple[str, ...] = ("name",)
     same_shape = False  # whether each output needs its own target
@@ -72,12 +77,28 @@ class Metric:
         self._count = 0.0
 
     def get_state(self) -> dict[str, Any]:
-        """The running values, so that a training can go on from them."""
-        return {"total": self._total, "count": self._count}
+        """The running values, so that a training can go on from them.
+
+        They are all attributes but functions and the constructor's arguments.
+        """
+        attributes = vars(self).items()
+        given = {"name", *self.config_keys}
+        return {name: each for name, each in attributes if name not in given and not callable(each)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Put back what `get_state` returned."""
-        self._total, self._count = state["total"], state["count"]
+        """Put back what `get_state` returned.
+
+        Raises:
+            ValueError: for the state of another metric.
+        """
+        missing = set(Metric.get_state(self)) - set(state)
+        wrong = [name for name in state if hasattr(type(self), name)]
+        if missing or wrong:
+            raise ValueError(
+                f"metric {self.name!r}: expected a state with {', '.join(Metric.get_state(self))}. "
+                f"Received: {', '.join(state)}"
+            )
+        vars(self).update(copy.deepcopy(state))
 
     def __call__(self, *batch: Any, **weights: Any) -> float:
         """Add one batch, given as to `update_state`, and return the mean so far."""

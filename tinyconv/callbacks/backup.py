@@ -7,9 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from tinyconv.callbacks.backup_form import read_backup
 from tinyconv.callbacks.base import Callback, Logs
-from tinyconv.callbacks.state_file import read_state, write_state
+from tinyconv.callbacks.state_file import check_plain, write_state
 from tinyconv.callbacks.training_state import check_state, restore_state, training_state
+from tinyconv.registry import serialize
 from tinyconv.saving.atomic import atomic_path
 from tinyconv.saving.errors import FileError, written_by
 
@@ -33,6 +35,7 @@ class BackupAndRestore(Callback):
         ValueError: if `backup_dir` is empty, or `save_freq` neither "epoch" nor positive.
         FileError: (a ValueError) when training starts, for a backup that is damaged or of
             another model; the model is then left as it was.
+        TypeError: when training starts, for a callback or metric whose state can't be kept.
 
     Source: Keras' class of that name, whose files hold less: they lose shuffle order, dropout,
     metrics, history and the other callbacks.
@@ -60,7 +63,10 @@ class BackupAndRestore(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Go on from the backup, if there is one."""
         self._since_backup = 0
-        self._again: Logs | None = None
+        self._again: tuple[Path, Logs] | None = None
+        self._started_with = serialize(self.model.optimizer._learning_rate)
+        for owner in (*self._others(), *self.model.metrics):
+            _check_kept(owner)
         with written_by("BackupAndRestore", self.backup_dir):
             self.backup_dir.mkdir(parents=True, exist_ok=True)
         for left in self.backup_dir.glob(f".{self.file.name}.*.tmp"):
@@ -70,27 +76,28 @@ class BackupAndRestore(Callback):
             return
         file, state = found
         check_state(file, state, self.model, self._others(), self.params)
-        restore_state(state, self.model, self._others())
+        restore_state(file, state, self.model, self._others())
+        self._started_with = state["optimizer"]["started_with"]
         if self.model.position.step:
-            self._again = state
+            self._again = found
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """In the middle of an epoch, undo what the other callbacks have begun anew."""
         if self._again is not None:
-            restore_state(self._again, self.model, self._others())
+            restore_state(*self._again, self.model, self._others())
             self._again = None
 
     def _read(self) -> tuple[Path, dict[str, Any]] | None:
         if not self.file.exists():
             # A kill between the two renamings of a double backup leaves the older one alone.
-            return (self.previous, read_state(self.previous)) if self.previous.exists() else None
+            return (self.previous, read_backup(self.previous)) if self.previous.exists() else None
         try:
-            return self.file, read_state(self.file)
+            return self.file, read_backup(self.file)
         except FileError as error:
             if not (self.double_checkpoint and self.previous.exists()):
                 raise FileError(f"{error}. Delete it to start anew") from error
             warnings.warn(f"{error}. Going on from {self.previous}", stacklevel=4)
-            return self.previous, read_state(self.previous)
+            return self.previous, read_backup(self.previous)
 
     # ---- back up --------------------------------------------------------------
 
@@ -125,7 +132,7 @@ class BackupAndRestore(Callback):
         if self.model.stop_training:
             return
         self._since_backup = 0
-        state = training_state(self.model, self._others(), self.params)
+        state = training_state(self.model, self._others(), self.params, self._started_with)
         with atomic_path(self.file) as temporary:
             write_state(temporary, state)
             if self.double_checkpoint and self.file.exists():
@@ -133,6 +140,19 @@ class BackupAndRestore(Callback):
 
     def _others(self) -> list[Callback]:
         return [callback for callback in self.siblings if callback is not self]
+
+
+def _check_kept(owner: Any) -> None:
+    """Raise TypeError now for a state that could not be written after the first epoch."""
+    try:
+        check_plain(owner.get_state(), "state")
+    except (AttributeError, KeyError):
+        return  # it has nothing to tell before the first step
+    except TypeError as error:
+        raise TypeError(
+            f"BackupAndRestore can't keep {owner!r}: {error}. Let its get_state return what "
+            "set_state needs, in these kinds"
+        ) from error
 
 
 def checked_frequency(frequency: Any, name: str = "save_freq") -> str | int:

@@ -35,6 +35,11 @@ def write_state(path: Path, tree: dict[str, Any]) -> None:
         np.savez(file, allow_pickle=False, **entries)
 
 
+def check_plain(tree: Any, where: str) -> None:
+    """Raise TypeError, saying where, for what `write_state` does not write."""
+    _plain(tree, where, [])
+
+
 def read_state(path: Path) -> dict[str, Any]:
     """The tree again, its tuples as lists.
 

@@ -12,24 +12,33 @@ import numpy as np
 
 from tinyconv import random
 from tinyconv.backends import get_backend
+from tinyconv.callbacks.backup_form import FORMAT, check_generator, check_like, check_metric
 from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.registry import serialize
-from tinyconv.saving.errors import FileError
+from tinyconv.saving.errors import FileError, naming
+from tinyconv.training.position import Position
 
-_FORMAT = "tinyconv training backup 1"
+_POSITION = ("epoch", "step", "random_state")
 
 
-def training_state(model: Any, callbacks: Sequence[Callback], params: Logs) -> dict[str, Any]:
-    """Weights, optimizer, random numbers, metrics, position and callbacks."""
+def training_state(
+    model: Any, callbacks: Sequence[Callback], params: Logs, started_with: Any
+) -> dict[str, Any]:
+    """Weights, optimizer, random numbers, metrics, position and callbacks.
+
+    Args:
+        started_with: the learning rate that the program asked for; it may have changed since.
+    """
     optimizer, to_numpy = model.optimizer, get_backend().to_numpy
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "weights": [[v.path, to_numpy(v.value)] for v in model.weights],
         "trainable": [v.path for v in model.trainable_weights],
         "optimizer": {
             "class": type(optimizer).__name__,
             "iterations": int(optimizer.iterations),
             "learning_rate": serialize(optimizer._learning_rate),
+            "started_with": started_with,
             "slots": {name: to_numpy(slot) for name, slot in optimizer.slots.items()},
         },
         "random": random.get_state(),
@@ -58,8 +67,6 @@ def check_state(
                 f"Received: {found}. Delete the backup to start anew"
             )
 
-    if state.get("format") != _FORMAT:
-        raise FileError(f"{file} is no backup that this version of tinyconv can read")
     if not model.built:
         raise FileError(f"{file}: {model!r} must be built before a backup of it can be restored")
     same("a number of weights of", len(model.weights), len(state["weights"]))
@@ -74,18 +81,41 @@ def check_state(
 
     optimizer, kept = model.optimizer, state["optimizer"]
     same("the optimizer", type(optimizer).__name__, kept["class"])
-    if isinstance(kept["learning_rate"], dict):
-        same("the learning rate", serialize(optimizer._learning_rate), kept["learning_rate"])
+    now = serialize(optimizer._learning_rate)
+    if isinstance(kept["learning_rate"], dict) or isinstance(now, dict):
+        same("the learning rate", now, kept["learning_rate"])
+    elif now not in (kept["started_with"], kept["learning_rate"]):
+        warnings.warn(
+            f"{file}: {model!r} is compiled with the learning rate {now:g}, and the training that "
+            f"was backed up began with {kept['started_with']}. It goes on as it was, now with "
+            f"{kept['learning_rate']:g}. For another rate from here on pass a "
+            "LearningRateScheduler, or delete the backup to start anew",
+            stacklevel=5,
+        )
     if kept["slots"]:
         same("the slots", sorted(optimizer.slot_names()), sorted(kept["slots"]))
-    size = model._parameters().values.size
+    values = model._parameters().values
     for name, slot in kept["slots"].items():
-        same(f"for the slot {name}, shape", (size,), slot.shape)
+        size, kind = f"{values.shape} of {values.dtype}", f"{slot.shape} of {slot.dtype}"
+        same(f"for the slot {name}", size, kind)
 
     same("the metrics", [metric.name for metric in model.metrics], [n for n, _ in state["metrics"]])
-    same("generators of random numbers", len(list(_generators(model))), len(state["generators"]))
+    for metric, (_, values) in zip(model.metrics, state["metrics"], strict=True):
+        check_metric(file, metric, values)
+    generators = list(_generators(model))
+    same("generators of random numbers", len(generators), len(state["generators"]))
+    for generator, kept in zip(generators, state["generators"], strict=True):
+        check_generator(file, "generators", generator, kept)
+    check_generator(file, "random", random.generator(), state["random"])
+    if state["position"]["random_state"] is not None:
+        check_generator(
+            file, "position.random_state", random.generator(), state["position"]["random_state"]
+        )
     if state["position"]["step"] and None not in (params.get("steps"), state["steps"]):
         same("steps an epoch", params["steps"], state["steps"])
+    for callback, kept in _claimed(state, callbacks):
+        if kept:
+            check_like(file, f"the callback {type(callback).__name__}", callback, kept)
     for name, _ in _unclaimed(state, callbacks):
         warnings.warn(
             f"{file} holds the state of a {name}, which is not among the callbacks now: "
@@ -94,15 +124,18 @@ def check_state(
         )
 
 
-def restore_state(state: dict[str, Any], model: Any, callbacks: Sequence[Callback]) -> None:
+def restore_state(
+    file: Path, state: dict[str, Any], model: Any, callbacks: Sequence[Callback]
+) -> None:
     """Put everything back; `check_state` has passed.
 
     Raises:
-        ValueError: from a callback that cannot go on; the model is then as it was.
+        FileError: from a callback that cannot go on; the model is then as it was.
     """
-    for callback, kept in _claimed(state, callbacks):
-        if kept:
-            callback.set_state(kept)
+    with naming(file):
+        for callback, kept in _claimed(state, callbacks):
+            if kept:
+                callback.set_state(kept)
     for variable, (_, values) in zip(model.weights, state["weights"], strict=True):
         variable.assign(values)
     optimizer, kept = model.optimizer, state["optimizer"]
@@ -117,7 +150,7 @@ def restore_state(state: dict[str, Any], model: Any, callbacks: Sequence[Callbac
     for generator, kept in zip(_generators(model), state["generators"], strict=True):
         generator.bit_generator.state = kept
     random.set_state(state["random"])
-    model.position = type(model.position)(**state["position"])
+    model.position = Position(*(state["position"][key] for key in _POSITION))
     records = zip(model.input_record or (), state["input_record"], strict=False)
     model.input_record = [type(record).from_dict(values) for record, values in records]
 
