@@ -7,8 +7,8 @@ called and stepped through with a debugger:
     def im2col_loops(x, columns, ...): ...
     im2col_kernel = jit(im2col_loops)
 
-Nothing is compiled before the first call, and what was compiled is kept on disk
-(NUMBA_CACHE_DIR, or __pycache__). Numba compiles a kernel once for each
+Nothing is compiled before the first call, and what was compiled is kept on disk (see
+kernel_cache.py). Numba compiles a kernel once for each
 combination of argument types; callers therefore pass contiguous arrays of one
 dtype and plain ints, and the combinations are float32 and float64, no more.
 """
@@ -21,11 +21,12 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from threading import RLock
-from types import FunctionType
 from typing import Any
 
 import numba
 from numba import config, njit
+
+from tinyconv.backends.numba.kernel_cache import KernelCache
 
 # Sums may be reordered (or no reduction could be vectorised) and multiplied and added
 # in one instruction. "nnan" and "ninf", also in fastmath=True, are left out: they let
@@ -44,21 +45,34 @@ if "OMP_WAIT_POLICY" not in os.environ:
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
 
-OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+
+def jit(function: Callable[..., None], fast: bool = True) -> Any:
+    """Compile for one thread; callable from several threads at once.
+
+    With `fast` false, sums are left in the order in which they are written.
+    """
+    return _compiled(function, parallel=False, fast=fast)
 
 
-def jit(function: Callable[..., None]) -> Any:
-    """Compile for one thread; callable from several threads at once."""
-    return njit(function, fastmath=FAST_MATH, **OPTIONS)
+def _compiled(function: Callable[..., None], parallel: bool, fast: bool) -> Any:
+    kernel = njit(
+        function,
+        parallel=parallel,
+        fastmath=FAST_MATH if fast else False,
+        nogil=True,
+        error_model="numpy",
+    )
+    if hasattr(kernel, "py_func"):  # not so under NUMBA_DISABLE_JIT
+        kernel._cache = KernelCache(function, f"{parallel=} {fast=}")  # type: ignore[attr-defined]
+    return kernel
 
 
 def jit_parallel(function: Callable[..., None], fast: bool = True) -> Any:
     """Compile so that the turns of the loop over `prange` are spread over the cores.
 
-    With `fast` false, sums are left in the order in which they are written.
+    `fast` is that of `jit`.
     """
-    fast_math = FAST_MATH if fast else False
-    parallel = njit(function, parallel=True, fastmath=fast_math, **OPTIONS)
+    parallel = _compiled(function, parallel=True, fast=fast)
 
     def launch(*arguments: Any) -> None:
         layer = _layer or _start_layer()
@@ -95,7 +109,7 @@ def _start_layer() -> str:
 
 
 @cache
-def _serial(function: FunctionType, fast: bool) -> Any:
+def _serial(function: Callable[..., None], fast: bool) -> Any:
     """The kernel compiled for one thread."""
     warnings.warn(
         "This process was forked after its parent had computed with tinyconv. GNU OpenMP cannot "
@@ -104,10 +118,7 @@ def _serial(function: FunctionType, fast: bool) -> Any:
         RuntimeWarning,
         stacklevel=1,
     )
-    # Files of the cache are told apart by the name of the function, not by its options.
-    twin = FunctionType(function.__code__, function.__globals__)
-    twin.__qualname__ = f"{function.__qualname__}_serial"
-    return njit(twin, fastmath=FAST_MATH if fast else False, **OPTIONS)
+    return _compiled(function, parallel=False, fast=fast)
 
 
 def _after_fork() -> None:

@@ -1,0 +1,212 @@
+"""Compiled kernels on disk, found again only while all that they were built from is the same.
+
+Numba has a cache of its own (`cache=True`), which looks at one file only: the one that
+the kernel stands in. But a kernel has what it calls and the constants that it uses built
+in: with that cache, a change of the micro-kernel leaves every kernel around it as it was.
+
+Here one file holds one kernel for one combination of argument types,
+
+    <where>/<module>.<kernel>-<hash of the key>.kernel
+    where = $NUMBA_CACHE_DIR/tinyconv-<hash of the package's folder>, if that is set,
+            else __pycache__ beside this file,
+            else, if that cannot be written to, the user's cache folder
+    key   = sources: the kernel's file and those that it imports from this backend, and
+            theirs, ...; versions; argument types, options, CPU, vector registers, and
+            the numbers that the function has closed over
+
+so that what was built from other sources simply is not found, and is removed some day:
+FILES stay, those used last. A kernel may use nothing from outside of this backend, for
+its key would not know.
+
+A file begins with a checksum and appears under its name when it is complete. So processes
+may write the same kernel at the same time, and a damaged one is compiled anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from tinyconv.backends.numba.cpu import vector
+
+PACKAGE = Path(__file__).parent
+FILES = 2000
+VERSIONS = (sys.implementation.cache_tag, numba.__version__, llvmlite.__version__)
+
+
+class KernelCache(NullCache):
+    """The kernels compiled from one function; what Numba's dispatcher asks before it compiles."""
+
+    def __init__(self, function: Callable[..., Any], options: str) -> None:
+        self._function, self._options = function, options
+        # Read now: what is imported is what stands in the files now, maybe not later.
+        self._sources = sources(function.__code__.co_filename)
+        self._enabled = "" not in self._sources.values()
+
+    @property
+    def cache_path(self) -> str:
+        return str(folder())
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """The kernel for arguments of these types, or None."""
+        target_context.refresh()
+        if not self._enabled:
+            return None
+        path = self._path(signature, target_context.codegen())
+        try:
+            content = path.read_bytes()
+            os.utime(path)
+        except OSError:
+            return None
+        checksum, data = content[:32], content[32:]
+        if hashlib.sha256(data).digest() != checksum:
+            return None
+        return CompileResult._rebuild(target_context, *pickle.loads(data))
+
+    def save_overload(self, signature: Any, kernel: Any) -> None:
+        """Keep the kernel; where that is not possible, the next process compiles it again."""
+        if not self._enabled:
+            return
+        if kernel.library.has_dynamic_globals:
+            name = self._function.__qualname__
+            warnings.warn(f"{name} has addresses built in and cannot be kept", stacklevel=2)
+            return
+        if any(_digest(_content(path)) != digest for path, digest in self._sources.items()):
+            return  # edited since it was imported
+        data = dumps(kernel._reduce())
+        try:
+            _write(self._path(signature, kernel.codegen), hashlib.sha256(data).digest() + data)
+        except OSError:
+            return
+        _remove_old(folder())
+
+    def _path(self, signature: Any, codegen: Any) -> Path:
+        function = self._function
+        closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
+        if not all(isinstance(value, (int, float, str)) for value in closed_over):
+            raise TypeError(f"{function.__qualname__} may close over numbers and text only")
+        machine = (VERSIONS, codegen.magic_tuple(), vector())
+        code = (list(self._sources.values()), self._options, closed_over, str(signature))
+        key = hashlib.sha256(repr((machine, code)).encode()).hexdigest()[:24]
+        name = re.sub(r"\W+", ".", f"{function.__module__}.{function.__qualname__}")
+        return folder() / f"{name.removeprefix('tinyconv.backends.numba.')}-{key}.kernel"
+
+
+# ---- sources ------------------------------------------------------------------
+
+_IMPORT = re.compile(
+    r"^[ \t]*from tinyconv\.backends\.numba([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE
+)
+
+
+def sources(path: str) -> dict[str, str]:
+    """The file and all of this backend's that it imports, also indirectly; and their digests."""
+    found: dict[str, str] = {}
+    waiting = [path]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found[path], imported = _read(path)
+            waiting += imported
+    return dict(sorted(found.items()))
+
+
+@cache
+def _read(path: str) -> tuple[str, list[str]]:
+    """The digest of a source, and the files of this backend that it imports."""
+    content = _content(path)
+    imported = []
+    for module, names in _IMPORT.findall(content.decode()):
+        base = os.path.join(PACKAGE, *module.split("."))
+        if os.path.isdir(base):
+            for name in re.findall(r"\w+", names):
+                inside = [f"{base}/{name}.py", f"{base}/{name}/__init__.py", f"{base}/__init__.py"]
+                imported.append(next(filter(os.path.exists, inside)))
+        else:
+            imported.append(f"{base}.py")
+    return _digest(content), imported
+
+
+def _content(path: str) -> bytes:
+    """Empty if there is no such file: code that was typed in, or a ZIP archive."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest() if content else ""
+
+
+# ---- files --------------------------------------------------------------------
+
+
+@cache
+def folder() -> Path:
+    """Where the kernels are kept: the first place that can be written to."""
+    for path in _places():
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path).close()
+        except OSError:
+            continue
+        return path
+    return Path(os.devnull)  # nothing can be read or written there
+
+
+def _places() -> Iterator[Path]:
+    own = f"tinyconv-{hashlib.sha256(str(PACKAGE).encode()).hexdigest()[:24]}"
+    asked: str = getattr(numba.config, "CACHE_DIR", "")
+    if asked:
+        yield Path(asked) / own
+        return
+    yield PACKAGE / "__pycache__"
+    if sys.platform == "win32":
+        yield Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / own
+    else:
+        yield Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / own
+
+
+def _write(path: Path, content: bytes) -> None:
+    """The whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".new")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+@cache
+def _remove_old(where: Path) -> None:
+    """Once a process: the files that were not used for longest, where there are too many."""
+    kernels = sorted(where.glob("*.kernel"), key=_last_use, reverse=True)
+    for path in kernels[FILES:]:
+        path.unlink(missing_ok=True)
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process has removed it
+        return 0.0
