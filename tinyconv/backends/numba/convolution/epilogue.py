@@ -208,12 +208,14 @@ unpool_kernel = jit_parallel(unpool_all_loops)
 
 # ---- whole arrays -------------------------------------------------------------------
 
+NO_CODES = np.empty((0, 0, 0, 0), np.uint8)
+
 
 def results(shape: tuple[int, ...], epilogue: Epilogue, dtype: np.dtype) -> tuple[Array, Array]:
     """Memory for y, where z would have that shape, and for codes (empty if none are wanted)."""
     if epilogue.pool:
         shape = (shape[0], shape[1] // 2, shape[2] // 2, shape[3])
-    codes = empty(shape if epilogue.codes else (0, 0, 0, 0), np.uint8)
+    codes = empty(shape, np.uint8) if epilogue.codes else NO_CODES
     return empty(shape, dtype), codes
 
 

@@ -4,23 +4,26 @@ A row of im2col's columns is a window of the image, and a window is KH pieces of
 image with KW * C contiguous numbers each. The micro-kernel walks over them where they
 are: k along a piece, r from piece to piece, i from one output pixel to the next.
 
-           SW*C
-          |--->|             K = KW*C numbers along k
-    r=0   [ i=0:  . . . . ][ . .        a row of the image, border included
-             [ i=1:  . . . . ]
-    r=1   [ . . . . ]                   DH rows further down
-    r=2   [ . . . . ]
+          SW*C
+         |--->|              K = KW*C numbers along k
+    r=0  [ i=0:  . . . . . . ]              a row of the image, border included
+              [ i=1:  . . . . . . ]
+    r=1  [ . . . . . . . ]                  DH rows further down
+    r=2  [ . . . . . . . ]
 
-    z[i, f] = sum over r, k of image[i*SW*C + r*row + k] * kernel[(r, k), f]
+    z[i, f] = sum over r, k of image[i*SW*C + r*DH*row + k] * kernel[(r, k), f]
 
-The image is copied, a band of rows at a time, into the zero border (KH*KW times less
-to write than columns). With dilation or groups the pieces are C // groups numbers of
-one pixel, so r runs along the KW taps of one kernel row, and the rows are added up.
+The image is copied, a band of rows at a time, into a border of zeros: KH*KW times less
+to write than columns. With dilation or groups the pieces are the C // groups numbers of
+one pixel, so r runs along the KW taps of a kernel row, and the kernel rows are added up.
 
 The gradients are products of the same kind:
 
     dkernel[(r, k), f] = sum over pixels of image[pixel + (r, k)] * dz[pixel, f]
     dx = convolution of dz with the flipped, transposed kernel
+
+In the first, neighbouring numbers of an image row are the rows of the tile (i), and the
+sum over the pixels of a band is k (along a row) and r (from row to row).
 
 With strides, dx falls apart into SH * SW phases. Row h of dx is seen by the taps k with
 (h + top - k*DH) % SH == 0 only, and these are the same for every SH-th row: for those
@@ -33,20 +36,20 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba._jit import jit, jit_parallel
 from tinyconv.backends.numba.convolution.case import PLAIN, ConvCase, Epilogue
-from tinyconv.backends.numba.convolution.epilogue import bias_of, finish_band, results
-from tinyconv.backends.numba.convolution.packing import bordered, panels_of, tiled
-from tinyconv.backends.numba.microkernel import HALF_ROWS, ROWS, VECTORS, make
+from tinyconv.backends.numba.convolution.epilogue import NO_CODES, bias_of, results
+from tinyconv.backends.numba.convolution.implicit_gemm_loops import (
+    forward_kernel,
+    gradient_kernel,
+    total_kernel,
+)
+from tinyconv.backends.numba.convolution.packing import panel_width, panels_of, tiled
+from tinyconv.backends.numba.microkernel import ROWS
 from tinyconv.backends.numba.threads import thread_count
 from tinyconv.backends.numba.workspace import empty
 from tinyconv.geometry import Window
-
-full_tile, half_tile = make(ROWS, VECTORS, False), make(HALF_ROWS, VECTORS, False)
-add_full_tile, add_half_tile = make(ROWS, VECTORS, True), make(HALF_ROWS, VECTORS, True)
 
 BAND_BYTES = 1 << 18  # image rows and results of one band: a quarter of a second-level cache
 
@@ -54,136 +57,6 @@ BAND_BYTES = 1 << 18  # image rows and results of one band: a quarter of a secon
 def reason_against(case: ConvCase) -> str | None:
     """None: any stride, padding, dilation and groups."""
     return None
-
-
-# ---- forward ------------------------------------------------------------------------
-
-
-def multiply_band_loops(
-    image: Array, a0: int, a_row: int, row: int, tap: int, panel: Array, z: Array, rows: int,
-    SH: int, DH: int, OW: int, pieces: bool,
-) -> None:  # fmt: skip
-    """z[i, j] = the window of output pixel j in row i, times one panel of the kernel.
-
-    panel (KH, KW, C, width); `pieces`: the taps of a kernel row are not contiguous in the
-    image but `tap` numbers apart.
-    """
-    KH, KW, C, width = panel.shape
-    calls, R, K, outer = (KH, KW, C, tap) if pieces else (1, KH, KW * C, DH * row)
-    for i in range(rows):
-        for call in range(calls):
-            a, b = a0 + i * SH * row + call * DH * row, call * KW * C * width
-            j = 0
-            while j < OW:
-                c = (i * z.shape[1] + j) * width
-                at = a + j * a_row
-                if OW - j > HALF_ROWS:
-                    if call == 0:
-                        full_tile(
-                            image,
-                            at,
-                            a_row,
-                            1,
-                            outer,
-                            panel,
-                            b,
-                            width,
-                            K * width,
-                            z,
-                            c,
-                            width,
-                            K,
-                            R,
-                        )
-                    else:
-                        add_full_tile(
-                            image,
-                            at,
-                            a_row,
-                            1,
-                            outer,
-                            panel,
-                            b,
-                            width,
-                            K * width,
-                            z,
-                            c,
-                            width,
-                            K,
-                            R,
-                        )
-                    j += ROWS
-                else:
-                    if call == 0:
-                        half_tile(
-                            image,
-                            at,
-                            a_row,
-                            1,
-                            outer,
-                            panel,
-                            b,
-                            width,
-                            K * width,
-                            z,
-                            c,
-                            width,
-                            K,
-                            R,
-                        )
-                    else:
-                        add_half_tile(
-                            image,
-                            at,
-                            a_row,
-                            1,
-                            outer,
-                            panel,
-                            b,
-                            width,
-                            K * width,
-                            z,
-                            c,
-                            width,
-                            K,
-                            R,
-                        )
-                    j += HALF_ROWS
-
-
-multiply_band = jit(multiply_band_loops)
-
-
-def forward_loops(
-    x: Array, panels: Array, bias: Array, y: Array, codes: Array, images: Array, sums: Array,
-    SH: int, SW: int, DH: int, DW: int, top: int, left: int, OH: int, OW: int, height: int,
-    width: int, h0: int, hs: int, w0: int, ws: int, relu: int, pool: int,
-) -> None:  # fmt: skip
-    """Every thread takes its share of all bands: copy, multiply, finish."""
-    N, C, T = x.shape[0], x.shape[3], images.shape[0]
-    G, P, KH, _, Cg, panel = panels.shape
-    Fg = y.shape[3] // G
-    bands = -(-OH // height)
-    for t in prange(T):
-        image, z = images[t], sums[t]
-        for index in range(t * N * bands // T, (t + 1) * N * bands // T):
-            n, first = index // bands, index % bands * height
-            rows = min(height, OH - first)
-            seen = (rows - 1) * SH + (KH - 1) * DH + 1
-            bordered(x[n], image, first * SH - top, left, seen, width)
-            for g in range(G):
-                for p in range(P):
-                    multiply_band(
-                        image, g * Cg, SW * C, width * C, DW * C, panels[g, p], z, rows,
-                        SH, DH, OW, G > 1 or DW > 1,
-                    )  # fmt: skip
-                    finish_band(
-                        z, y, codes, bias, n, g * Fg + p * panel, min(panel, Fg - p * panel),
-                        rows, OW, first, h0, hs, w0, ws, relu, pool,
-                    )  # fmt: skip
-
-
-forward_kernel = jit_parallel(forward_loops)
 
 
 class Steps(NamedTuple):
@@ -199,38 +72,34 @@ class Steps(NamedTuple):
     OW: int
 
 
+# ---- forward ------------------------------------------------------------------------
+
+
 def forward(
     x: Array, kernel: Array, window: Window, groups: int, epilogue: Epilogue
 ) -> tuple[Array, Array | None]:
     """y[n,i,j,f] = epilogue(sum over k,l,c of xp[n, i*SH+k*DH, j*SW+l*DW, c] * kernel[k,l,c,f])."""
-    (OH, OW), (KH, KW) = window.output, window.size
-    y, codes = results((x.shape[0], OH, OW, kernel.shape[3]), epilogue, x.dtype)
+    (KH, KW), (OH, OW), ((top, _), (left, _)) = window.size, window.output, window.padding
+    y, codes = results((len(x), OH, OW, kernel.shape[3]), epilogue, x.dtype)
     panels = panels_of(kernel, groups, (0, 1, KH), (0, 1, KW), False)
-    (top, _), (left, _) = window.padding
     if epilogue.pool:
         OH, OW = OH // 2 * 2, OW // 2 * 2  # what no pool sees is not computed
     steps = Steps(*window.strides, *window.dilation, top, left, OH, OW)
-    run(x, panels, y, codes, steps, epilogue)
+    _convolve(x, panels, y, codes, steps, epilogue)
     return y, codes if epilogue.codes else None
 
 
-def run(
+def _convolve(
     x: Array, panels: Array, y: Array, codes: Array, steps: Steps, epilogue: Epilogue,
     place: tuple[int, int, int, int] = (0, 1, 0, 1),
 ) -> None:  # fmt: skip
     """Output row i goes to row place[0] + i * place[1] of y, columns likewise."""
-    groups, _, KH, KW, _, panel = panels.shape
+    KH, KW, panel, C = *panels.shape[2:4], panels.shape[5], x.shape[3]
     width = (tiled(steps.OW) - 1) * steps.SW + (KW - 1) * steps.DW + 1
-    row = width * x.shape[3]
-    height, seen = band(
-        x.shape[0],
-        steps,
-        KH,
-        (row * steps.SH + tiled(steps.OW) * panel) * x.itemsize,
-        epilogue.pool,
-    )
+    row_bytes = (width * C * steps.SH + tiled(steps.OW) * panel) * x.itemsize
+    height, seen = _band(len(x), steps, KH, row_bytes, epilogue.pool)
     threads = thread_count()
-    images = empty((threads, padded(seen * row)), x.dtype)
+    images = empty((threads, _padded(seen * width * C)), x.dtype)
     sums = empty((threads, height, tiled(steps.OW), panel), x.dtype)
     bias = bias_of(epilogue, y.shape[3], x.dtype)
     forward_kernel(
@@ -239,7 +108,7 @@ def run(
     )  # fmt: skip
 
 
-def band(images: int, steps: Steps, KH: int, row_bytes: int, even: bool) -> tuple[int, int]:
+def _band(images: int, steps: Steps, KH: int, row_bytes: int, even: bool) -> tuple[int, int]:
     """Output rows to do at a time, so that they stay in the cache, and the rows they see."""
     bands = -(-steps.OH // max(1, BAND_BYTES // row_bytes))
     share = thread_count() // math.gcd(images, thread_count())
@@ -250,7 +119,7 @@ def band(images: int, steps: Steps, KH: int, row_bytes: int, even: bool) -> tupl
     return height, (height - 1) * steps.SH + (KH - 1) * steps.DH + 1
 
 
-def padded(size: int) -> int:
+def _padded(size: int) -> int:
     """Room for a last tile that reads too far; never a power of two, which caches dislike."""
     return size + 16 * ROWS + (16 if size % 1024 == 0 else 0)
 
@@ -292,8 +161,7 @@ def input_gradient(dz: Array, kernel: Array, window: Window, groups: int) -> Arr
     """dx[n,h,w,c] = sum of dz[n,i,j,f] * kernel[k,l,c,f] over i*SH + k*DH - top = h, same for w."""
     (H, W), (SH, SW), (KH, KW) = window.input, window.strides, window.size
     (DH, DW), ((top, _), (left, _)) = window.dilation, window.padding
-    dx = empty((dz.shape[0], H, W, kernel.shape[2] * groups), dz.dtype)
-    codes = empty((0, 0, 0, 0), np.uint8)
+    dx = empty((len(dz), H, W, kernel.shape[2] * groups), dz.dtype)
     rows = [phase(h, H, KH, SH, DH, top) for h in range(min(SH, H))]
     cols = [phase(w, W, KW, SW, DW, left) for w in range(min(SW, W))]
     if any(each.taps[2] == 0 for each in (*rows, *cols)):
@@ -305,5 +173,51 @@ def input_gradient(dz: Array, kernel: Array, window: Window, groups: int) -> Arr
                 steps = Steps(
                     1, 1, row.dilation, col.dilation, row.top, col.top, row.count, col.count
                 )
-                run(dz, panels, dx, codes, steps, PLAIN, (h, SH, w, SW))
+                _convolve(dz, panels, dx, NO_CODES, steps, PLAIN, (h, SH, w, SW))
     return dx
+
+
+# ---- the gradient of the kernel ---------------------------------------------------------
+
+
+def kernel_gradient(x: Array, dz: Array, window: Window, groups: int) -> Array:
+    """dkernel[k,l,c,f] = sum over n,i,j of xp[n, i*SH+k*DH, j*SW+l*DW, c] * dz[n,i,j,f]."""
+    return _kernel_gradient(x, dz, NO_CODES, window, groups)[0]
+
+
+def block_gradient(
+    x: Array, dy: Array, codes: Array, window: Window, groups: int
+) -> tuple[Array, Array]:
+    """The same from dy (N, OH // 2, OW // 2, F) behind a pool, without ever writing dz.
+
+    -> (dkernel, dbias). For the first layer of a network, where nobody else needs dz.
+    """
+    return _kernel_gradient(x, dy, codes, window, groups)
+
+
+def _kernel_gradient(
+    x: Array, dz: Array, codes: Array, window: Window, groups: int
+) -> tuple[Array, Array]:
+    """Each thread adds up its own bands, always in the same order, and then the sums of the
+    threads are added in theirs: the result does not depend on who was faster.
+    """
+    (KH, KW), (SH, SW), (DH, DW) = window.size, window.strides, window.dilation
+    (OH, OW), ((top, _), (left, _)) = window.output, window.padding
+    pooled = codes.size > 0
+    if pooled:
+        OH, OW = OH // 2 * 2, OW // 2 * 2  # elsewhere dz is zero
+    C, F, panel, threads = x.shape[3], dz.shape[3], panel_width(x.dtype), thread_count()
+    whole_rows = groups == 1 and DW == 1  # the taps of a kernel row are contiguous
+    pieces, length = (KH, KW * C) if whole_rows else (KH * KW, C // groups)
+    width, panels = (OW - 1) * SW + (KW - 1) * DW + 1, -(-(F // groups) // panel)
+    steps = Steps(SH, SW, DH, DW, top, left, OH, OW)
+    row_bytes = (width * C * SH + OW * panels * panel) * x.itemsize
+    height, seen = _band(len(x), steps, KH, row_bytes, pooled)
+    images = empty((threads, _padded(seen * width * C)), x.dtype)
+    pixels = empty((threads, panels, height * OW, panel), x.dtype)
+    partial = empty((threads, groups, panels, pieces, tiled(length), panel), x.dtype)
+    dbias = np.empty((threads, F), x.dtype)
+    gradient_kernel(x, dz, codes, partial, dbias, images, pixels, *steps, height, width, KH, length)
+    dkernel = empty((KH, KW, C // groups, F), x.dtype)
+    total_kernel(partial, dkernel.reshape(pieces, length, F))
+    return dkernel, dbias.sum(axis=0)
