@@ -5,6 +5,7 @@ All take images (N, height, width, channels) as a NumPy array and return one.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from benchmarks.harness import Turn
 from benchmarks.networks import WORK, build, images
 
 # Ways to compute that may be the fastest, by who has them.
-SETTINGS = {
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "tinyconv": {"predict": {}, "call": {"call": "call"}},
     "tf.keras": {
         "predict": {"jit_compile": False},
@@ -26,6 +27,7 @@ SETTINGS = {
     "torch": {
         "inference_mode": {},
         "traced, frozen": {"form": "frozen"},
+        **({"torch.compile": {"form": "compiled"}} if shutil.which("c++") else {}),
     },
 }
 
@@ -91,7 +93,8 @@ def torch_predict(
     """The same by PyTorch, in channels_last and inference_mode.
 
     Args:
-        form: "eager"; "frozen" for a traced model whose BatchNormalization is folded.
+        form: "eager"; "frozen" for a traced model whose BatchNormalization is folded;
+            "compiled" by `torch.compile`, frozen as well, which needs a C++ compiler.
     """
     import torch
 
@@ -102,6 +105,8 @@ def torch_predict(
     x = images(shape, count)
     if form == "frozen":
         model = frozen(model, torch_networks.channels_last(x[:batch]))
+    elif form == "compiled":
+        model = compiled(model)
 
     def infer(x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -120,3 +125,12 @@ def frozen(model: Any, pixels: Any) -> Any:
     with torch.inference_mode():
         traced = torch.jit.trace(model, pixels)
         return torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+
+
+def compiled(model: Any) -> Any:
+    """The PyTorch model compiled at its first call, with its weights as constants."""
+    import torch
+    import torch._inductor.config
+
+    torch._inductor.config.freezing = True
+    return torch.compile(model)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.lineup import line_up
+from benchmarks.lineup import Settings, line_up
 from benchmarks.plot import draw_bars as draw
 from benchmarks.report import Case, compare
 
@@ -32,8 +32,8 @@ def cases(options: Any) -> list[Case]:
     ]
 
 
-def _settings(batches: tuple[int, ...]) -> dict[str, dict[str, dict[str, Any]]]:
-    own = {"tf.keras": {"": {"jit_compile": False}, ", XLA": {"jit_compile": True}},
+def _settings(batches: tuple[int, ...]) -> Settings:
+    own: Settings = {"tf.keras": {"": {"jit_compile": False}, ", XLA": {"jit_compile": True}},
            "torch": {"": {}, ", frozen": {"form": "frozen"}},
            "tinyconv": {"": {}}}  # fmt: skip
     return {

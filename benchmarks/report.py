@@ -101,9 +101,10 @@ def as_numbers(case: Case, results: Sequence[Result]) -> dict[str, Any]:
         del entry["costs"], entry["name"]
         contenders[result.name] = entry
     compared = {}
-    for result in results if base else ():
-        rounds = ratios(result, base)
-        compared[result.name] = {**Spread.of(rounds)._asdict(), "rounds": rounds}
+    if base:
+        for result in results:
+            rounds = ratios(result, base)
+            compared[result.name] = {**Spread.of(rounds)._asdict(), "rounds": rounds}
     return {
         "unit": case.unit,
         "excluded": EXCLUDED,

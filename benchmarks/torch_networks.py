@@ -26,7 +26,10 @@ def build(network: str, shape: tuple[int, int, int]) -> nn.Module:
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    return made.to(memory_format=torch.channels_last)
+    for weights in made.parameters():
+        if weights.ndim == 4:
+            weights.data = weights.data.contiguous(memory_format=torch.channels_last)
+    return made
 
 
 class Rows(nn.Module):

@@ -11,7 +11,7 @@ from benchmarks.harness import Turn
 from benchmarks.networks import WORK, build, images, labels
 
 # Ways to train that may be the fastest, by who has them.
-SETTINGS = {
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "tf.keras": {
         "graph": {"jit_compile": False},
         "graph, 16 steps a call": {"jit_compile": False, "steps_per_execution": 16},
