@@ -1,30 +1,25 @@
-"""The matrix product of dense layers and 1x1 convolutions: BLAS, a share each thread."""
+"""Dense layers: products of matrices, with bias and ReLU added while a tile is in the cache."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from tinyconv.backends.base import Array
-from tinyconv.backends.numba.threads import for_each, thread_count
-from tinyconv.backends.numba.workspace import empty
+from tinyconv.backends.base import Activation, Array
+from tinyconv.backends.numba import gemm
 from tinyconv.backends.numpy import NumpyBackend
-
-SMALL = 1 << 20  # multiplications that are done before a second thread has woken up
+from tinyconv.backends.numpy.fused import Activated
 
 
 class Products(NumpyBackend):
     def matmul(self, a: Array, b: Array) -> Array:
-        """The rows of the result are shared out, or its columns where those are more."""
-        (M, K), N = a.shape, b.shape[1]
-        out = empty((M, N), a.dtype)
-        shares = 1 if M * N * K < SMALL else thread_count()
+        """See gemm.py."""
+        return gemm.matmul(a, b)
 
-        def work(share: int) -> None:
-            part = slice(share * max(M, N) // shares, (share + 1) * max(M, N) // shares)
-            if M >= N:
-                np.matmul(a[part], b, out=out[part])
-            else:
-                np.matmul(a, b[:, part], out=out[:, part])
-
-        for_each(work, shares)
-        return out
+    def dense_block(
+        self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool
+    ) -> tuple[Array, Any]:
+        """y = f(x @ kernel + bias), in one pass for f = relu or linear."""
+        if activation.name not in ("linear", "relu"):
+            return super().dense_block(x, kernel, bias, activation, keep)
+        y = gemm.matmul(x, kernel, bias, activation.name == "relu")
+        return y, Activated(y, activation, bias is not None) if keep else None

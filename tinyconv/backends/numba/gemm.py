@@ -1,0 +1,303 @@
+"""Matrix products from the micro-kernel, cut so that each level of memory does its part.
+
+    C = A @ B                                                       kept where
+    for every 1024 columns of B and C:
+        for every 512 k:
+            copy this part of B as panels, 32 columns each           512 x 1024: L3, L2
+            for every 128 rows of A:
+                copy this part of A                                  128 x 512: L2
+                for each panel:                                      512 x 32: L2, L1
+                    for each tile of 8 rows:
+                        tile = A rows @ panel                        8 x 32: registers
+                        C (+)= tile
+
+(with the widths of AVX-512). A and B are copied because numbers that are used together
+should lie together: rows 16 KiB apart share one place in the cache and each needs a page of
+its own. The copies are filled up with zeros to whole tiles, so the micro-kernel knows no
+edges. A and B are given by their strides: a transposed matrix is only copied differently.
+
+Threads share out the rows or the columns of C and make their own copies. A sum is always
+made by one thread in the same order, so the result does not depend on their number.
+
+Source: Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numba import prange
+
+from tinyconv.backends.base import Array
+from tinyconv.backends.numba import microkernel
+from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba.threads import thread_count
+from tinyconv.backends.numba.vector_product import vector_matmul
+from tinyconv.backends.numba.workspace import empty
+
+K_BLOCK, M_BLOCK, N_BLOCK = 512, 128, 1024
+PAD = 16  # numbers between copied rows, lest they share a place in the cache
+TRANSPOSED = 64  # k of a column that are copied in one go
+TINY = 1 << 17  # multiplications (5 us) that BLAS does in less than the way to our kernels takes
+SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
+
+# Heights of a tile. 16 sums are independent enough to keep the multipliers busy, and small
+# batches are multiples of 8 or 4 more often than of 14.
+TALL, LOW = min(microkernel.ROWS, 8), 4
+_tall = microkernel.make(TALL, microkernel.VECTORS, False)
+_low = microkernel.make(LOW, microkernel.VECTORS, False)
+
+
+# ---- kernels; matrices are flat memory with the strides of their rows and columns ------
+
+
+def copy_a_loops(
+    A: Array, a0: int, a_row: int, a_col: int, rows: int, K: int,
+    copy: Array, copy_row: int, copy_col: int, height: int,
+) -> None:  # fmt: skip
+    """copy[i*copy_row + k*copy_col] = A[i, k], and zeros in the rows that fill the last tile.
+
+    A row of A is copied in one go, or where A is transposed a column.
+    """
+    zero = copy.dtype.type(0)
+    padded = (rows + height - 1) // height * height
+    if a_col == 1:
+        for i in range(rows):
+            source = A[a0 + i * a_row : a0 + i * a_row + K]
+            target = copy[i * copy_row : i * copy_row + K]
+            for k in range(K):
+                target[k] = source[k]
+        for i in range(rows, padded):
+            copy[i * copy_row : i * copy_row + K] = zero
+    else:
+        for k in range(K):
+            source = A[a0 + k * a_col : a0 + k * a_col + rows]
+            target = copy[k * copy_col : k * copy_col + padded]
+            for i in range(rows):
+                target[i] = source[i]
+            for i in range(rows, padded):
+                target[i] = zero
+
+
+copy_a = jit(copy_a_loops)
+
+
+def copy_b_loops(
+    B: Array, b0: int, b_row: int, b_col: int, K: int, columns: int, width: int, copy: Array
+) -> None:
+    """copy[panel, k, j] = B[k, panel*width + j], and zeros that fill the last panel."""
+    panels, size = (columns + width - 1) // width, K * width + PAD
+    zero = copy.dtype.type(0)
+    if columns < panels * width:
+        copy[(panels - 1) * size : panels * size] = zero
+    if b_col == 1:
+        for k in range(K):
+            for panel in range(panels):
+                count = min(width, columns - panel * width)
+                start = b0 + k * b_row + panel * width
+                source = B[start : start + count]
+                target = copy[panel * size + k * width : panel * size + k * width + count]
+                for j in range(count):
+                    target[j] = source[j]
+        return
+    for first in range(0, K, TRANSPOSED):
+        count = min(TRANSPOSED, K - first)
+        for j in range(columns):
+            source = B[b0 + j * b_col + first : b0 + j * b_col + first + count]
+            place = j // width * size + first * width + j % width
+            for k in range(count):
+                copy[place + k * width] = source[k]
+
+
+copy_b = jit(copy_b_loops)
+
+
+def put_loops(
+    tile: Array, rows: int, columns: int, width: int, C: Array, c0: int, c_row: int, c_col: int,
+    bias: Array, bias0: int, bias_col: int, first: bool, relu: bool,
+) -> None:  # fmt: skip
+    """C = relu(C + tile + bias); C counts unless `first`, the bias unless it is empty.
+
+    The bias belongs to the columns, or where bias_col is 0 to the rows.
+    """
+    zero = tile.dtype.type(0)
+    if bias.size > 0:
+        for i in range(rows):
+            source = tile[i * width : i * width + columns]
+            if bias_col == 1:
+                own = bias[bias0 : bias0 + columns]
+                for j in range(columns):
+                    source[j] += own[j]
+            else:
+                for j in range(columns):
+                    source[j] += bias[bias0 + i]
+    if c_col == 1:
+        for i in range(rows):
+            source = tile[i * width : i * width + columns]
+            target = C[c0 + i * c_row : c0 + i * c_row + columns]
+            if not first:
+                for j in range(columns):
+                    source[j] += target[j]
+            if relu:
+                for j in range(columns):
+                    target[j] = zero if source[j] < zero else source[j]  # NaN stays NaN
+            else:
+                for j in range(columns):
+                    target[j] = source[j]
+    else:
+        for j in range(columns):
+            target = C[c0 + j * c_col : c0 + j * c_col + rows]
+            for i in range(rows):
+                value = tile[i * width + j]
+                if not first:
+                    value += target[i]
+                target[i] = zero if relu and value < zero else value
+
+
+put = jit(put_loops)
+
+
+def block_loops(
+    A: Array, a_row: int, a_col: int, B: Array, b_row: int, b_col: int,
+    C: Array, c_row: int, c_col: int, K: int, m_first: int, m_last: int, n_first: int, n_last: int,
+    height: int, width: int, bias: Array, bias_row: int, bias_col: int, relu: bool,
+    a_copy: Array, b_copy: Array, tile: Array,
+) -> None:  # fmt: skip
+    """C[m_first:m_last, n_first:n_last] = relu(A @ B + bias), by one thread; see above."""
+    k_blocks = (K + K_BLOCK - 1) // K_BLOCK
+    m_step, n_step = M_BLOCK // height * height, N_BLOCK // width * width
+    plain = c_col == 1 and bias.size == 0 and not relu
+    for n in range(n_first, n_last, n_step):
+        n_end = min(n_last, n + n_step)
+        for block in range(k_blocks):
+            k, k_end = block * K // k_blocks, (block + 1) * K // k_blocks
+            k_count, first, last = k_end - k, block == 0, block == k_blocks - 1
+            copy_b(B, k * b_row + n * b_col, b_row, b_col, k_count, n_end - n, width, b_copy)
+            for m in range(m_first, m_last, m_step):
+                m_end = min(m_last, m + m_step)
+                copy_row, copy_col = (k_count + PAD, 1) if a_col == 1 else (1, m_step + PAD)
+                copy_a(
+                    A, m * a_row + k * a_col, a_row, a_col, m_end - m, k_count,
+                    a_copy, copy_row, copy_col, height,
+                )  # fmt: skip
+                for j in range(n, n_end, width):
+                    columns, panel = min(width, n_end - j), (j - n) // width
+                    for i in range(m, m_end, height):
+                        rows = min(height, m_end - i)
+                        whole = first and plain and rows == height and columns == width
+                        target, start, row = tile, 0, width
+                        if whole:
+                            target, start, row = C, i * c_row + j, c_row
+                        a0, b0 = (i - m) * copy_row, panel * (k_count * width + PAD)
+                        if height == TALL:
+                            _tall(
+                                a_copy, a0, copy_row, copy_col, 0, b_copy, b0, width, 0,
+                                target, start, row, k_count, 1,
+                            )  # fmt: skip
+                        else:
+                            _low(
+                                a_copy, a0, copy_row, copy_col, 0, b_copy, b0, width, 0,
+                                target, start, row, k_count, 1,
+                            )  # fmt: skip
+                        if not whole:
+                            put(
+                                tile, rows, columns, width, C, i * c_row + j * c_col, c_row, c_col,
+                                bias[: bias.size if first else 0], i * bias_row + j * bias_col,
+                                bias_col, first, relu and last,
+                            )  # fmt: skip
+
+
+block_kernel = jit(block_loops)
+
+
+def gemm_loops(
+    A: Array, a_row: int, a_col: int, B: Array, b_row: int, b_col: int,
+    C: Array, c_row: int, c_col: int, M: int, N: int, K: int, down: int, across: int,
+    height: int, width: int, bias: Array, bias_row: int, bias_col: int, relu: bool,
+    scratch: Array, a_size: int, b_size: int,
+) -> None:  # fmt: skip
+    """C cut into down x across parts, one a thread."""
+    tiles, panels = (M + height - 1) // height, (N + width - 1) // width
+    for thread in prange(down * across):
+        p, q = thread // across, thread % across
+        own = scratch[thread]
+        block_kernel(
+            A, a_row, a_col, B, b_row, b_col, C, c_row, c_col, K,
+            p * tiles // down * height, min(M, (p + 1) * tiles // down * height),
+            q * panels // across * width, min(N, (q + 1) * panels // across * width),
+            height, width, bias, bias_row, bias_col, relu,
+            own[:a_size], own[a_size : a_size + b_size], own[a_size + b_size :],
+        )  # fmt: skip
+
+
+gemm_kernel = jit_parallel(gemm_loops)
+
+
+# ---- the way to them -----------------------------------------------------------------
+
+
+def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) -> Array:
+    """relu(a @ b + bias), a (M, K), b (K, N), bias (N,), all of one dtype -> (M, N).
+
+    Tiny products go to BLAS, for which the way is shorter and which starts no threads of its
+    own for them; all others to the kernels here.
+    """
+    (M, K), N = a.shape, b.shape[1]
+    if M * N * K < TINY or K == 0:
+        c = np.matmul(a, b)
+        if bias is not None:
+            c += bias
+        return np.maximum(c, 0, out=c) if relu else c
+    bias = np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias)
+    if M == 1:
+        return vector_matmul(a[0], b, bias, relu).reshape(1, N)
+    if N == 1:
+        return vector_matmul(b[:, 0], a.T, bias.repeat(M), relu).reshape(M, 1)
+    c = empty((M, N), a.dtype)
+    (A, a_row, a_col), (B, b_row, b_col) = _strided(a), _strided(b)
+    C, c_row, c_col, bias_row, bias_col = c.reshape(-1), N, 1, 0, 1
+    if b_col != 1 and M * N + M * K * (a_col == 1) < N * K:
+        # A panel of a transposed B is copied number by number. C^T = B^T @ A^T needs that for
+        # C, and perhaps A, instead; here those are smaller.
+        A, a_row, a_col, B, b_row, b_col = B, b_col, b_row, A, a_col, a_row
+        M, N, c_row, c_col, bias_row, bias_col = N, M, 1, N, 1, 0
+    width = microkernel.VECTORS * microkernel.lanes(a.dtype)
+    height, down, across = _shares(M, N, K, width, thread_count())
+    k_count = min(K, K_BLOCK)
+    rows = min(-(-M // height) * height, M_BLOCK // height * height)
+    a_size = rows * (k_count + PAD) if a_col == 1 else k_count * (M_BLOCK + PAD)
+    b_size = min(-(-N // width), N_BLOCK // width) * (k_count * width + PAD)
+    scratch = empty((down * across, a_size + b_size + height * width), a.dtype)
+    matrices = A, a_row, a_col, B, b_row, b_col, C, c_row, c_col
+    epilogue = height, width, bias, bias_row, bias_col, relu
+    if down * across > 1:
+        gemm_kernel(*matrices, M, N, K, down, across, *epilogue, scratch, a_size, b_size)
+    else:
+        own = scratch[0]
+        copies = own[:a_size], own[a_size : a_size + b_size], own[a_size + b_size :]
+        block_kernel(*matrices, K, 0, M, 0, N, *epilogue, *copies)
+    return c
+
+
+def _strided(a: Array) -> tuple[Array, int, int]:
+    """A matrix as flat memory and the strides of its rows and columns, of which one is 1."""
+    if a.flags.f_contiguous and not a.flags.c_contiguous:
+        return a.T.reshape(-1), 1, a.shape[0]
+    return np.ascontiguousarray(a).reshape(-1), a.shape[1], 1
+
+
+@lru_cache(1024)
+def _shares(M: int, N: int, K: int, width: int, threads: int) -> tuple[int, int, int]:
+    """(height of the tiles, parts down, parts across) with the least work for a thread."""
+    threads = 1 if M * N * K < SERIAL else threads
+    choices = []
+    for height in (TALL, LOW):
+        tiles, panels = -(-M // height), -(-N // width)
+        for down in (d for d in range(1, threads + 1) if threads % d == 0):
+            across = threads // down
+            rows, columns = -(-tiles // down) * height, -(-panels // across) * width
+            tile_ends = 1 + 1 / height  # a tile costs about a row more than it has
+            work = rows * columns * K * tile_ends + 4 * K * (rows + columns)  # and the copies
+            choices.append((work, height, down, across))
+    return min(choices)[1:]
