@@ -17,16 +17,19 @@ parser.add_argument("--weights", default="imagenet", help="a file in place of Im
 parser.add_argument("--top", type=int, default=5, help="how many guesses to show")
 options = parser.parse_args()
 
-model = ResNet50(weights=options.weights)
-print(f"ResNet-50: {len(model.layers)} layers, {model.count_params():,} parameters")
-
-# The network has seen squares of 224 x 224: the middle of the photograph, not all of it squeezed.
-photograph = tc.utils.load_img(
-    options.image, target_size=(224, 224), interpolation="bilinear", keep_aspect_ratio=True
-)
-x = preprocess_input(tc.utils.img_to_array(photograph)[None])
-predictions = model.predict(x, verbose=0)
-guesses = decode_predictions(predictions, top=options.top)[0]
+try:
+    model = ResNet50(weights=options.weights)
+    print(f"ResNet-50: {len(model.layers)} layers, {model.count_params():,} parameters")
+    # The network has seen squares of 224 x 224: the middle of the photograph, not all of it
+    # squeezed.
+    photograph = tc.utils.load_img(
+        options.image, target_size=(224, 224), interpolation="bilinear", keep_aspect_ratio=True
+    )
+    x = preprocess_input(tc.utils.img_to_array(photograph)[None])
+    predictions = model.predict(x, verbose=0)
+    guesses = decode_predictions(predictions, top=options.top)[0]
+except (ImportError, OSError, ValueError) as error:  # no such file, no network
+    raise SystemExit(str(error)) from error
 for _, name, probability in guesses:
     print(f"{probability:8.2%}  {name.replace('_', ' ')}")
 

@@ -39,14 +39,17 @@ def network():
     return model, list(range(1, int(left[0][5]) if left else 6))
 
 
-whole, blocks = network()
+try:
+    whole, blocks = network()
+    photograph = tc.utils.load_img(options.image)
+except (ImportError, OSError, ValueError) as error:  # no such file, no network
+    raise SystemExit(str(error)) from error
 if not blocks:
     raise SystemExit(f"{options.weights} holds not even the first block of VGG16")
 last = [f"block{block}_conv{2 if block < 3 else 3}" for block in blocks]
 # A model of as many outputs as there are blocks: all of them in one pass.
 model = tc.Model(whole.input, [whole.get_layer(name).output for name in last])
 
-photograph = tc.utils.load_img(options.image)
 photograph.thumbnail((SIDE, SIDE))
 x = preprocess_input(tc.utils.img_to_array(photograph)[None])
 features = model.predict(x, verbose=0)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import tinyconv
+from tests.data.conftest import closed_port  # noqa: F401
+from tinyconv.applications import resnet50, vgg16
 from tinyconv.data import digits, fashion_mnist
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -33,6 +35,7 @@ def test_every_example_is_run_here():
         "04_global_average_pooling.py",
         "05_pretrained_resnet50.py",
         "06_vgg16_features.py",
+        "07_transfer_learning.py",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
@@ -142,3 +145,92 @@ def test_vgg16_features(blocks, photograph, tmp_path, monkeypatch, capsys):
     assert f"block{blocks}_conv" in out
     assert (f"to block{blocks}_pool, the rest cut off" in out) == (blocks < 5)
     assert (tmp_path / "vgg16_features.png").stat().st_size > 10_000
+
+
+@pytest.fixture
+def weights_of_blocks(tmp_path):
+    """A function that writes a file of VGG16's first blocks, and returns it and its model."""
+
+    def write(blocks):
+        whole = tinyconv.applications.VGG16(weights=None, include_top=False)
+        for weight in whole.weights:
+            weight.assign(weight.numpy() * 2**0.5)  # else the signal fades from layer to layer
+        part = tinyconv.Model(whole.input, whole.get_layer(f"block{blocks}_pool").output)
+        part.save(tmp_path / "blocks.h5")
+        return tmp_path / "blocks.h5", part
+
+    return write
+
+
+TRAINED = {3: (1_735_745, 257, 257, 1_475_585), 5: (14_715_201, 513, 513, 12_979_713)}
+
+
+@pytest.mark.parametrize("blocks", [3, 5])
+def test_transfer_learning(blocks, weights_of_blocks, tfds_folder, tmp_path, monkeypatch, capsys):
+    name = "07_transfer_learning.py"
+    file, pretrained = weights_of_blocks(blocks)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tfds_folder))
+    given = f"{name} --weights {file} --size 32 --epochs 4 --fine-tune-epochs 2 --scratch-epochs 3"
+    monkeypatch.setattr(sys, "argv", given.split())
+    result = runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+    scratch, plain, base, tuned = rows = result["results"]
+    assert tuple(row["trained"] for row in rows) == TRAINED[blocks]
+    assert [len(row["seconds"]) for row in rows] == [3, 1, 4, 2]
+    # Keeping features changes nothing, and fine-tuning goes on from there.
+    for key in ("loss", "val_loss"):
+        assert base["history"][key][0] == pytest.approx(plain["history"][key][0], rel=1e-5)
+    assert tuned["history"]["loss"][-1] < base["history"]["loss"][-1] < base["history"]["loss"][0]
+    assert tuned["history"]["accuracy"][-1] > 0.9
+    assert scratch["history"]["loss"][-1] < scratch["history"]["loss"][0]
+    free = ("block4", "block5") if blocks == 5 else ("block3",)
+    for layer, given in zip(result["BASE"].layers, pretrained.layers, strict=True):
+        for now, before in zip(layer.get_weights(), given.get_weights(), strict=True):
+            assert np.array_equal(now, before) != layer.name.startswith(free), layer.name
+
+    out = capsys.readouterr().out
+    assert ("VGG16 cut after block3_pool (blocks 1 to 3 of 5" in out) == (blocks < 5)
+    for count in TRAINED[blocks]:
+        assert f"{count:,}" in out
+    assert (tmp_path / "transfer_learning.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "top"),
+    [
+        ("05_pretrained_resnet50.py --image photograph.jpg", resnet50, True),
+        ("06_vgg16_features.py --image photograph.jpg", vgg16, False),
+        ("07_transfer_learning.py", vgg16, False),
+    ],
+)
+def test_offline(name, network, top, photograph, keras_folder, closed_port, tmp_path, monkeypatch):  # noqa: F811
+    """Without weights, an example says which file to put where, and ends."""
+    published = network.NETWORK.published[top]
+    folder = f"http://127.0.0.1:{closed_port}/"
+    monkeypatch.setitem(network.NETWORK.published, top, published._replace(folder=folder))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", name.split())
+    with pytest.raises(SystemExit) as told:
+        runpy.run_path(str(EXAMPLES / sys.argv[0]), run_name="__main__")
+    assert f"Put {published.name} (MD5" in told.value.code
+    assert f"into {keras_folder.models} by hand" in told.value.code
+
+
+@pytest.mark.parametrize("name", ["06_vgg16_features.py", "07_transfer_learning.py"])
+def test_a_file_of_other_weights(name, photograph, tmp_path, monkeypatch):
+    model = tinyconv.Sequential([tinyconv.layers.Dense(2, input_shape=(3,))])
+    model.save(tmp_path / "other.h5")
+    arguments = [name, "--weights", str(tmp_path / "other.h5")]
+    more = ["--image", photograph] if name.startswith("06") else []
+    monkeypatch.setattr(sys, "argv", [*arguments, *more])
+    with pytest.raises(SystemExit, match="holds not even the first block of VGG16"):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_transfer_learning_without_photographs(weights_of_blocks, tmp_path, monkeypatch):
+    name = "07_transfer_learning.py"
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [name, "--weights", str(weights_of_blocks(1)[0])])
+    with pytest.raises(SystemExit, match="set TFDS_DATA_DIR to the folder"):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
