@@ -6,6 +6,7 @@ counted in pixels, pairs are always (height, width).
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -120,6 +121,7 @@ def same_padding(length: int, size: int, stride: int, dilation: int) -> Pair:
     return total // 2, total - total // 2
 
 
+@functools.lru_cache(1024)
 def slide(image: Pair, size: Pair, strides: Pair, padding: str, dilation: Pair = (1, 1)) -> Window:
     """Resolve "valid" or "same" padding for one image size.
 

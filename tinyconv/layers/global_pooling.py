@@ -6,7 +6,7 @@ from typing import Any
 
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
-from tinyconv.geometry import Shape
+from tinyconv.geometry import Shape, slide
 from tinyconv.layers.base import Cache, Gradients, Layer
 from tinyconv.layers.windowed import check_data_format
 
@@ -41,16 +41,15 @@ class GlobalAveragePooling2D(GlobalPooling2D):
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = mean of x."""
         x = self.prepare(x)
-        y = self._keep(x.mean(axis=(1, 2)))
-        return y, Cache(self, y.shape, x_shape=x.shape)
+        window = slide(x.shape[1:3], x.shape[1:3], (1, 1), "valid")  # as large as the image
+        y = self._keep(get_backend().average_pool(x, window)[:, 0, 0])
+        return y, Cache(self, y.shape, window=window)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         """dx[n,h,w,c] = dy[n,c] / (H * W), the same for every pixel."""
         dy = self.check_backward(dy, cache)
-        N, H, W, C = cache.x_shape
-        xp = get_backend().xp
-        share = dy.reshape(N, 1, 1, C) / dy.dtype.type(H * W)
-        return xp.ascontiguousarray(xp.broadcast_to(share, (N, H, W, C))), {}
+        N, C = len(dy), dy.shape[-1]
+        return get_backend().average_pool_backward(dy.reshape(N, 1, 1, C), cache.window), {}
 
 
 class GlobalMaxPooling2D(GlobalPooling2D):

@@ -25,26 +25,39 @@ from tinyconv.backends.numpy.fused import Activated, Normalized
 
 
 def statistics_loops(x: Array, centers: Array, sums: Array, squares: Array) -> None:
-    """centers[p,c]: the mean of share p, rounded; sums and squares of x - center over it."""
+    """centers[p,c]: the mean of share p, rounded; sums and squares of x - center over it.
+
+    Four rows at a time: each addition to a sum in memory has to wait for the one before it.
+    """
     (R, C), P = x.shape, centers.shape[0]
     zero = x.dtype.type(0)
     for p in prange(P):
         first, last = p * R // P, (p + 1) * R // P
+        fours = last - (last - first) % 4
         inverse = x.dtype.type(1) / x.dtype.type(last - first)
         for c in range(C):
             centers[p, c] = zero
             sums[p, c] = zero
             squares[p, c] = zero
-        for r in range(first, last):
+        for r in range(first, fours, 4):
+            for c in range(C):
+                centers[p, c] += (x[r, c] + x[r + 1, c]) + (x[r + 2, c] + x[r + 3, c])
+        for r in range(fours, last):
             for c in range(C):
                 centers[p, c] += x[r, c]
         for c in range(C):
             centers[p, c] *= inverse
-        for r in range(first, last):
+        for r in range(first, fours, 4):
             for c in range(C):
-                deviation = x[r, c] - centers[p, c]
-                sums[p, c] += deviation
-                squares[p, c] += deviation * deviation
+                a, b = x[r, c] - centers[p, c], x[r + 1, c] - centers[p, c]
+                d, e = x[r + 2, c] - centers[p, c], x[r + 3, c] - centers[p, c]
+                sums[p, c] += (a + b) + (d + e)
+                squares[p, c] += (a * a + b * b) + (d * d + e * e)
+        for r in range(fours, last):
+            for c in range(C):
+                a = x[r, c] - centers[p, c]
+                sums[p, c] += a
+                squares[p, c] += a * a
 
 
 def normalize_loops(x: Array, mean: Array, scale: Array, beta: Array, relu: bool, y: Array) -> None:
@@ -71,11 +84,19 @@ def gradient_sums_loops(
         for c in range(C):
             sums[p, c] = zero
             products[p, c] = zero
-        for r in range(p * R // P, (p + 1) * R // P):
+        first, last = p * R // P, (p + 1) * R // P
+        twos = last - (last - first) % 2
+        for r in range(first, twos, 2):
             for c in range(C):
-                dz = dy[r, c] * (one if (not relu) | (y[r, c] > zero) else zero)
-                sums[p, c] += dz
-                products[p, c] += dz * (x[r, c] - mean[c])
+                a = dy[r, c] * (one if (not relu) | (y[r, c] > zero) else zero)
+                b = dy[r + 1, c] * (one if (not relu) | (y[r + 1, c] > zero) else zero)
+                sums[p, c] += a + b
+                products[p, c] += a * (x[r, c] - mean[c]) + b * (x[r + 1, c] - mean[c])
+        for r in range(twos, last):
+            for c in range(C):
+                a = dy[r, c] * (one if (not relu) | (y[r, c] > zero) else zero)
+                sums[p, c] += a
+                products[p, c] += a * (x[r, c] - mean[c])
 
 
 def input_gradient_loops(

@@ -7,6 +7,7 @@ import numpy as np
 from tinyconv.backends.base import Array
 
 SHARE_ROWS = 128  # rows summed in one go: in the cache, and few enough for float32
+MOST_SHARES = 512  # more would take longer to put together than to sum
 
 
 def as_rows(x: Array) -> Array:
@@ -20,4 +21,5 @@ def partial_sums(rows: Array) -> Array:
     Share p consists of the rows p * R // P to (p + 1) * R // P - 1: P does not depend on the
     number of threads, and so neither do the sums.
     """
-    return np.empty((max(1, len(rows) // SHARE_ROWS), rows.shape[1]), rows.dtype)
+    shares = max(1, min(len(rows) // SHARE_ROWS, MOST_SHARES))
+    return np.empty((shares, rows.shape[1]), rows.dtype)
