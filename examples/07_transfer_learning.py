@@ -33,6 +33,8 @@ add("--images", type=int, default=-1, help="of each split, at most")
 add("--size", type=int, default=160, help="height and width of the photographs")
 add("--no-cache", action="store_true", help="compute the frozen features anew every epoch")
 options = parser.parse_args()
+if min(options.epochs, options.fine_tune_epochs) < 1 or options.size < 32:
+    parser.error("--epochs and --fine-tune-epochs are at least 1, --size is at least 32")
 
 SHAPE = (options.size, options.size, 3)
 EPOCHS, MORE = options.epochs, options.fine_tune_epochs
@@ -156,12 +158,15 @@ def fine_tuned(model):
 
 
 def clock_time(seconds):
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.3g} min"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.{0 if seconds >= 600 else 1}f} min"
 
 
 def show_table(results):
     title = f"{TITLE}: {results[0]['parameters']:,} parameters"
-    table = Table("", title=title, box=box.SIMPLE)
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
     for column in ("trained", "train", "valid.", "test", "epoch 1", "others", "in all"):
         table.add_column(column, justify="right", no_wrap=True)
     for result in results:
@@ -205,7 +210,7 @@ def draw(scratch, base, tuned, path):
         for panel, x in zip(panels, (epochs, times), strict=True):
             panel.plot(x, accuracies["accuracy"], ":", color=colour, linewidth=1.4)
             panel.plot(x, accuracies["val_accuracy"], "o-", color=colour, markersize=5, label=label)
-    for panel, axis in zip(panels, ("epoch", unit), strict=True):
+    for panel, axis in zip(panels, ("epoch", f"{unit}, twice as many at each mark"), strict=True):
         panel.set_xlabel(axis, color=style.FAINT)
         panel.axhline(0.5, color=style.QUIET, linewidth=1)
         panel.grid(axis="y", color=style.QUIET, alpha=0.4, linewidth=0.7)
@@ -213,7 +218,7 @@ def draw(scratch, base, tuned, path):
         panel.tick_params(colors=style.FAINT, length=3)
         style.clear_spines(panel, "left", "bottom")
     panels[0].xaxis.get_major_locator().set_params(integer=True)
-    panels[1].set_xscale("log", base=2)  # a step to the right is twice the time
+    panels[1].set_xscale("log", base=2)
     panels[1].xaxis.set_major_formatter("{x:g}")
     titles = ("accuracy: validation (line), training (dotted)", "the same over the time it took")
     for panel, title in zip(panels, titles, strict=True):
