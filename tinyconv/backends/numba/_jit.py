@@ -24,6 +24,7 @@ from threading import RLock
 from typing import Any
 
 import numba
+import numpy as np
 from numba import config, njit
 
 from tinyconv.backends.numba.kernel_cache import KernelCache
@@ -44,6 +45,10 @@ if "OMP_WAIT_POLICY" not in os.environ:
 # lets several Python threads run kernels at once.
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
+
+# Numbers in the largest array up to which one thread has finished a loop before a second has
+# woken up: some microseconds, and much longer where other programs want the cores.
+SMALL = 1 << 13
 
 
 def jit(function: Callable[..., None], fast: bool = True) -> Any:
@@ -70,17 +75,22 @@ def _compiled(function: Callable[..., None], parallel: bool, fast: bool) -> Any:
 def jit_parallel(function: Callable[..., None], fast: bool = True) -> Any:
     """Compile so that the turns of the loop over `prange` are spread over the cores.
 
-    `fast` is that of `jit`.
+    `fast` is that of `jit`. On small arrays one thread does the loop.
     """
     parallel = _compiled(function, parallel=True, fast=fast)
+    serial = _compiled(function, parallel=False, fast=fast)
 
     def launch(*arguments: Any) -> None:
+        if all(each.size <= SMALL for each in arguments if isinstance(each, np.ndarray)):
+            serial(*arguments)
+            return
         layer = _layer or _start_layer()
         if layer == "workqueue":
             with _workqueue:
                 parallel(*arguments)
         elif layer == "lost":
-            _serial(function, fast)(*arguments)
+            _warn_lost()
+            serial(*arguments)
         else:
             parallel(*arguments)
 
@@ -109,8 +119,7 @@ def _start_layer() -> str:
 
 
 @cache
-def _serial(function: Callable[..., None], fast: bool) -> Any:
-    """The kernel compiled for one thread."""
+def _warn_lost() -> None:
     warnings.warn(
         "This process was forked after its parent had computed with tinyconv. GNU OpenMP cannot "
         "start threads here, so kernels run on one core. To use all of them, start processes with "
@@ -118,7 +127,6 @@ def _serial(function: Callable[..., None], fast: bool) -> Any:
         RuntimeWarning,
         stacklevel=1,
     )
-    return _compiled(function, parallel=False, fast=fast)
 
 
 def _after_fork() -> None:
