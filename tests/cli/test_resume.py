@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,9 +16,11 @@ import pytest
 
 import tinyconv
 
-pytest.importorskip("typer")
+typer = pytest.importorskip("typer")
 pytest.importorskip("h5py")
 pytest.importorskip("matplotlib")
+
+from tinyconv.cli import run_state  # noqa: E402
 
 ROOT = Path(tinyconv.__file__).resolve().parents[1]
 OPTIONS = ("--dataset", "digits", "--model", "dense", "--epochs", "30", "--backend", "numpy")
@@ -78,7 +81,10 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(whole, tmp_path
         arguments = ("--resume", "runs/digits-dense") if killed % 2 else ("--resume",)
     status, output, errors = run(tmp_path, *arguments)
     assert status == 0, (errors, seed)
-    assert "Going on with runs/digits-dense\n" in output
+    assert re.search(
+        r"^Going on with runs/digits-dense (from epoch \d+(, step \d+)?|from the beginning"
+        r"|after its last epoch)$", output, re.MULTILINE,
+    )  # fmt: skip
     assert output.splitlines()[-2:] == whole[1].splitlines()[-2:]
     assert sorted(os.listdir(folder)) == sorted(os.listdir(whole[0]))
     assert (folder / "history.csv").read_text() == (whole[0] / "history.csv").read_text()
@@ -124,6 +130,47 @@ def test_what_cannot_be_resumed_is_said(whole, tmp_path):
     assert status == 1
     assert errors.startswith("Error: broken/run.json is damaged: ")
     assert "Traceback" not in errors
+
+
+GOOD = {
+    "dataset": "digits", "model": "dense", "epochs": 3, "batch_size": 32, "backend": "numpy",
+    "seed": 0, "limit": None, "finished": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": "cifar"}, "dataset: expected one of fashion_mnist, mnist, digits. Rec.*cifar"),
+        ({"dataset": None}, "dataset: expected one of"),
+        ({"model": []}, "model: expected one of cnn, dense"),
+        ({"epochs": "3"}, "epochs: expected a whole number, at least 1. Received: '3'"),
+        ({"epochs": 0}, "epochs: expected a whole number, at least 1"),
+        ({"batch_size": 2.5}, "batch_size: expected a whole number"),
+        ({"backend": "abacus"}, "backend: expected one of"),
+        ({"seed": -1}, "seed: expected a whole number, at least 0"),
+        ({"seed": True}, "seed: expected a whole number"),
+        ({"limit": 1}, "limit: expected a whole number, at least 2"),
+        ({"finished": 0}, "finished: expected one of False, True. Received: 0"),
+        ({"speed": 9}, "expected values for backend, batch_size, dataset"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_junk_in_the_options_of_a_run_is_named(change, message, tmp_path, capsys):
+    (tmp_path / "run.json").write_text(json.dumps({**GOOD, **change}))
+    with pytest.raises(typer.Exit):
+        run_state.unfinished(tmp_path, tmp_path)
+    assert re.search(f"run.json is damaged: {message}", capsys.readouterr().err)
+    (tmp_path / "run.json").write_text(json.dumps(GOOD))
+    assert run_state.unfinished(tmp_path, tmp_path) == (tmp_path, GOOD)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3", json.dumps(list(GOOD)), "[" * 9999])
+def test_options_of_a_run_that_are_none(content, tmp_path, capsys):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(typer.Exit):
+        run_state.unfinished(tmp_path, tmp_path)
+    assert "run.json is damaged: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

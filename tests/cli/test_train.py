@@ -79,8 +79,14 @@ def test_a_run_leaves_all_its_files(model):
     predicted = network.predict(x_test[:96] / 255.0, verbose=0).argmax(axis=1)
     right = int((predicted == y_test[:96]).sum())
     assert f"Test accuracy: {right / 96:.4f} ({right} of 96 images)" in result.output
-    assert values[1, 3] == pytest.approx(right / 96)
-    assert "digits: 96 images to learn from, 96 to be tested on" in result.output
+    assert (
+        "digits: 86 images to learn from, 10 to watch the learning by, 96 to be tested on at the "
+        "end"
+    ) in result.output
+    # What the epochs show are the last tenth of the training images.
+    (x_train, y_train), _ = tinyconv.data.digits.load_data()
+    predicted = network.predict(x_train[86:96] / 255.0, verbose=0).argmax(axis=1)
+    assert values[1, 3] == pytest.approx((predicted == y_train[86:96]).mean())
     assert f"Total params: {network.count_params():,}" in result.output
     assert f"Written to {folder}/" in result.output
 
@@ -117,7 +123,7 @@ def test_without_fashion_mnist_the_digits_are_learnt(offline):
         r"Fashion-MNIST can't be had \(no server .* reached\), so this run learns the handwritten "
         r"digits that come with tinyconv\.", first
     )  # fmt: skip
-    assert second.startswith("digits: 96 images")
+    assert second.startswith("digits: 86 images")
     assert (Path("runs") / "digits-dense" / "model.keras").exists()
     assert "Traceback" not in result.output
 
@@ -151,7 +157,7 @@ def test_a_dataset_that_was_asked_for_must_be_there(dataset, offline):
         (("--epochs", "0"), "--epochs"),
         (("--batch-size", "-1"), "--batch-size"),
         (("--limit", "none"), "--limit"),
-        (("--limit", "0"), "--limit"),
+        (("--limit", "1"), "--limit"),
         (("--seed", "-1"), "--seed"),
         (("--backend", "tensorflow"), "tensorflow"),
         (("--speed", "9"), "--speed"),
@@ -199,4 +205,10 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path):
     (tmp_path / "taken").write_text("a file")
     failed = command("train", "--dataset", "digits", "--out", str(tmp_path / "taken"), *SMALL)
     assert failed.returncode == 1
-    assert re.fullmatch(r"Error: .*taken.*\n", failed.stderr)
+    assert re.fullmatch(r"Error: .*--out: .*taken.*\n", failed.stderr)
+
+
+def test_the_fewest_images():
+    result = run("--dataset", "digits", "--model", "dense", *SMALL[:2], "--limit", "2")
+    assert result.exit_code == 0, result.output
+    assert "digits: 1 images to learn from, 1 to watch" in result.output

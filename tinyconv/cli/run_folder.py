@@ -26,12 +26,16 @@ def new_folder(base: Path, name: str) -> Iterator[Path]:
     A run that fails before its first backup leaves no folder behind.
     """
     fresh = not base.exists()
-    base.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        folder = base / (name if number == 1 else f"{name}-{number}")
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir()
-            break
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            folder = base / (name if number == 1 else f"{name}-{number}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                break
+    except OSError as error:
+        reason = f"--out: no run can be written there: {error.strerror}"
+        raise OSError(error.errno, reason, str(base)) from error
     try:
         yield folder
     except BaseException:

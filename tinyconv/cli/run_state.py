@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import json
 import os
 from collections.abc import Iterator
@@ -11,11 +12,24 @@ from typing import Any
 
 import typer
 
+from tinyconv.backends import available_backends
+from tinyconv.callbacks import BackupAndRestore
+from tinyconv.callbacks.backup_form import read_backup
+from tinyconv.cli.networks import NETWORKS
 from tinyconv.saving.atomic import write_bytes
 
 _FILE = "run.json"
 _FINISHED = "finished"
 BACKUP = "backup"  # the folder of BackupAndRestore
+LEAST = {"epochs": 1, "batch_size": 1, "seed": 0, "limit": 2}  # of two images one validates
+
+
+class Dataset(str, enum.Enum):
+    """Data sets of small grey images."""
+
+    fashion_mnist = "fashion_mnist"
+    mnist = "mnist"
+    digits = "digits"
 
 
 def write(folder: Path, options: dict[str, Any], finished: bool = False) -> None:
@@ -72,15 +86,56 @@ def unfinished(out: Path, folder: Path | None) -> tuple[Path, dict[str, Any]]:
     raise _failure(f"no unfinished run in {out}/{ended}. Start one with: tinyconv train")
 
 
+def reached(folder: Path, options: dict[str, Any]) -> str:
+    """Where a run that is resumed goes on, in words.
+
+    Raises:
+        FileError: for a backup that is damaged.
+    """
+    backup = BackupAndRestore(folder / BACKUP).file
+    if not backup.exists():
+        return "from the beginning"
+    position = read_backup(backup)["position"]
+    if position["epoch"] >= options["epochs"]:
+        return "after its last epoch"
+    step = f", step {position['step'] + 1}" if position["step"] else ""
+    return f"from epoch {position['epoch'] + 1}{step}"
+
+
 def _read(folder: Path) -> dict[str, Any]:
-    known = {"dataset", "model", "epochs", "batch_size", "backend", "seed", "limit", _FINISHED}
+    file = folder / _FILE
     try:
-        options = json.loads((folder / _FILE).read_text())
-        if set(options) != known:
-            raise ValueError(f"expected {sorted(known)}")
-    except (ValueError, TypeError) as error:
-        raise _failure(f"{folder / _FILE} is damaged: {error}") from None
+        options = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _failure(f"{file} is damaged: {error}") from None
+    wrong = _wrong(options)
+    if wrong:
+        raise _failure(f"{file} is damaged: {wrong}")
     return options
+
+
+def _wrong(options: Any) -> str | None:
+    """What is no option of a run in what should be them."""
+    choices: dict[str, Any] = {
+        "dataset": [each.value for each in Dataset],
+        "model": list(NETWORKS),
+        "backend": available_backends(),
+        _FINISHED: [False, True],
+    }
+    names = {*choices, *LEAST}
+    if not isinstance(options, dict) or set(options) != names:
+        return f"expected values for {', '.join(sorted(names))}"
+    for name, value in options.items():
+        if name in choices:
+            fits = any(type(value) is type(each) and value == each for each in choices[name])
+            expected = f"one of {', '.join(map(str, choices[name]))}"
+        else:
+            fits = type(value) is int and value >= LEAST[name]
+            fits = fits or (name == "limit" and value is None)
+            expected = f"a whole number, at least {LEAST[name]}"
+        if not fits:
+            return f"{name}: expected {expected}. Received: {value!r}"
+    return None
 
 
 def _failure(message: str) -> typer.Exit:

@@ -15,20 +15,13 @@ import tinyconv
 from tinyconv.callbacks import BackupAndRestore, CSVLogger
 from tinyconv.cli import run_folder, run_state
 from tinyconv.cli.networks import NETWORKS
+from tinyconv.cli.run_state import LEAST, Dataset
 from tinyconv.data.cache import CorruptFileError
-
-
-class Dataset(str, enum.Enum):
-    """Data sets of small grey images."""
-
-    fashion_mnist = "fashion_mnist"
-    mnist = "mnist"
-    digits = "digits"
-
 
 _EPOCHS = {"fashion_mnist": 3, "mnist": 3, "digits": 20}
 
 _BACKUP_STEPS = 200  # a few seconds of training
+_VALIDATED = 0.1  # of the training images; those of the test are for the very end
 
 
 class Network(str, enum.Enum):
@@ -72,14 +65,15 @@ def train(
         int, typer.Option(min=0, help="Of all random numbers; the same seed repeats a run.")
     ] = 0,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Use only so many training and test images.")
+        int | None,
+        typer.Option(min=LEAST["limit"], help="Use only so many training and test images."),
     ] = None,
 ) -> None:
     """Train a network, evaluate it, and write model, history and pictures into a folder."""
     if resume:
         _refuse_options(context)
         folder, options = run_state.unfinished(out, folder)
-        print(f"Going on with {folder}")
+        print(f"Going on with {folder} {run_state.reached(folder, options)}")
         _run(options, contextlib.nullcontext(folder), *_load(Dataset(options["dataset"])))
         return
     if folder is not None:
@@ -107,7 +101,11 @@ def _run(
     tinyconv.utils.set_random_seed(options["seed"])
     limit = options["limit"]
     (x_train, y_train), (x_test, y_test) = ((x[:limit], y[:limit]) for x, y in data)
-    print(f"{name}: {len(x_train):,} images to learn from, {len(x_test):,} to be tested on")
+    learnt = int(len(x_train) * (1 - _VALIDATED))
+    print(
+        f"{name}: {learnt:,} images to learn from, {len(x_train) - learnt:,} to watch the "
+        f"learning by, {len(x_test):,} to be tested on at the end"
+    )
 
     network = NETWORKS[options["model"]]((*x_train.shape[1:], 1), len(module.CLASS_NAMES))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -125,7 +123,7 @@ def _run(
         try:
             history = network.fit(
                 scaled_train, y_train, epochs=options["epochs"], batch_size=options["batch_size"],
-                validation_data=(scaled_test, y_test),
+                validation_split=_VALIDATED,
                 callbacks=[CSVLogger(folder / run_folder.LOG), backup],
             ).history  # fmt: skip
         except KeyboardInterrupt:
