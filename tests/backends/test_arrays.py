@@ -51,6 +51,16 @@ def test_gather(backend: Backend, dtype: str, shape, stored: str, indices: str, 
         np.testing.assert_array_equal(batch[position], x[row].astype(dtype))
 
 
+@pytest.mark.parametrize("stored", ["uint8", "float32", "float64", ">f4", "int16"])
+def test_gather_of_a_large_batch(backend: Backend, dtype: str, stored: str):
+    """More than one thread's work, and of a kind that a backend may not have thought of."""
+    x = random_rows((60, 13, 17, 3), "uint8").astype(stored)
+    rows = Fill(0).generator.integers(0, 60, 41)
+    batch = call(backend, "gather", x, rows, dtype)
+    assert batch.dtype == dtype
+    np.testing.assert_array_equal(batch, x[rows].astype(dtype))
+
+
 def test_gather_of_the_whole_set_is_a_copy(backend: Backend, dtype: str):
     x = Fill(0)((5, 3), dtype)
     batch = backend.gather(backend.asarray(x), backend.asarray(np.arange(5)), dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tinyconv.backends.numba.activations import Activations
 from tinyconv.backends.numba.convolution import Convolution
+from tinyconv.backends.numba.gathering import Gathering
 from tinyconv.backends.numba.losses import Losses
 from tinyconv.backends.numba.normalization import Normalization
 from tinyconv.backends.numba.optimizers import Optimizers
@@ -17,7 +18,15 @@ from tinyconv.backends.numpy import NumpyBackend
 
 
 class NumbaBackend(
-    Convolution, Products, Activations, Pooling, Normalization, Losses, Optimizers, NumpyBackend
+    Convolution,
+    Products,
+    Activations,
+    Pooling,
+    Normalization,
+    Losses,
+    Optimizers,
+    Gathering,
+    NumpyBackend,
 ):
     """The textbook's operations on the same arrays, several times faster."""
 

@@ -43,6 +43,28 @@ def softmax_loops(
         losses[n] = loss
 
 
+def softmax_of_classes_loops(
+    logits: Array, classes: Array, weights: Array, losses: Array, p: Array, dlogits: Array
+) -> None:
+    """The same where all of the probability is on one class: t_k = [k = class]."""
+    N, K = logits.shape
+    zero, one = logits.dtype.type(0), logits.dtype.type(1)
+    for n in prange(N):
+        greatest, loss = logits.dtype.type(-np.inf), zero
+        for k in range(K):
+            z = logits[n, k]
+            greatest = max(greatest, z)
+            loss = loss if z == z else z
+        total = zero
+        for k in range(K):
+            p[n, k] = math.exp(logits[n, k] - greatest)
+            total += p[n, k]
+        for k in range(K):
+            p[n, k] /= total
+            dlogits[n, k] = weights[n] * (p[n, k] - (one if k == classes[n] else zero))
+        losses[n] = loss - (logits[n, classes[n]] - greatest - math.log(total))
+
+
 def sigmoid_loops(
     logits: Array, targets: Array, weights: Array, losses: Array, p: Array, dlogits: Array
 ) -> None:
@@ -63,6 +85,7 @@ def sigmoid_loops(
 
 # Not `fast`: z - (max + log sum) would lose what z - max - log sum keeps.
 softmax_kernel = jit_parallel(softmax_loops, fast=False)
+softmax_of_classes_kernel = jit_parallel(softmax_of_classes_loops, fast=False)
 sigmoid_kernel = jit_parallel(sigmoid_loops, fast=False)
 
 
@@ -73,23 +96,25 @@ class Losses(NumpyBackend):
     def softmax_cross_entropy(
         self, logits: Array, targets: Array, weights: Array
     ) -> tuple[Array, Array, Array]:
-        """-> (losses, p, dlogits); classes are turned into probabilities 0 and 1 first."""
+        """-> (losses, p, dlogits)."""
         if targets.ndim == 1:
-            classes, targets = targets, np.zeros(logits.shape, logits.dtype)
-            targets[np.arange(len(classes)), classes] = 1
-        return _run(softmax_kernel, logits, targets, weights)
+            return _run(
+                softmax_of_classes_kernel, logits, targets.astype("int64", copy=False), weights
+            )
+        return _run(softmax_kernel, logits, targets.astype(logits.dtype, copy=False), weights)
 
     def sigmoid_cross_entropy(
         self, logits: Array, targets: Array, weights: Array
     ) -> tuple[Array, Array, Array]:
         """-> (losses, p, dlogits)."""
-        return _run(sigmoid_kernel, logits, targets, weights)
+        return _run(sigmoid_kernel, logits, targets.astype(logits.dtype, copy=False), weights)
 
 
 def _run(kernel: Any, logits: Array, targets: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """One dtype and contiguous arrays, whatever was given."""
+    """The kernel on contiguous arrays."""
     dtype = logits.dtype
-    logits, targets, weights = (np.ascontiguousarray(a, dtype) for a in (logits, targets, weights))
+    logits, targets = np.ascontiguousarray(logits), np.ascontiguousarray(targets)
+    weights = np.ascontiguousarray(weights, dtype)
     losses = np.empty(len(logits), dtype)
     p, dlogits = empty(logits.shape, dtype), empty(logits.shape, dtype)
     kernel(logits, targets, weights, losses, p, dlogits)
