@@ -208,7 +208,7 @@ class Graph:
             caches.append(cache)
             for slot, value in zip(work.targets, y if len(work.targets) > 1 else [y], strict=True):
                 values[slot] = value
-            for slot in work.spent:
+            for slot in work.spent:  # x itself is let go before the next block begins
                 values[slot] = None
         return [values[slot] for slot in self.outputs], caches
 
