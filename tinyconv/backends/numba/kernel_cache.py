@@ -55,8 +55,9 @@ class KernelCache(NullCache):
     def __init__(self, function: Callable[..., Any], options: str) -> None:
         self._function, self._options = function, options
         # Read now: what is imported is what stands in the files now, maybe not later.
-        self._sources = sources(function.__code__.co_filename)
-        self._enabled = "" not in self._sources.values()
+        file = function.__code__.co_filename
+        self._sources = sources(file)
+        self._enabled = self._sources[file] != ""
 
     @property
     def cache_path(self) -> str:
@@ -112,6 +113,7 @@ class KernelCache(NullCache):
 _IMPORT = re.compile(
     r"^[ \t]*from tinyconv\.backends\.numba([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE
 )
+_NAME = re.compile(r"(\w+)(?: as \w+)?|#.*")
 
 
 def sources(path: str) -> dict[str, str]:
@@ -132,9 +134,9 @@ def _read(path: str) -> tuple[str, list[str]]:
     content = _content(path)
     imported = []
     for module, names in _IMPORT.findall(content.decode()):
-        base = os.path.join(PACKAGE, *module.split("."))
+        base = os.path.join(PACKAGE, *filter(None, module.split(".")))
         if os.path.isdir(base):
-            for name in re.findall(r"\w+", names):
+            for name in filter(None, _NAME.findall(names)):
                 inside = [f"{base}/{name}.py", f"{base}/{name}/__init__.py", f"{base}/__init__.py"]
                 imported.append(next(filter(os.path.exists, inside)))
         else:
