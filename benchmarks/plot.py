@@ -31,7 +31,7 @@ def draw_bars(numbers: Mapping[str, Any], path: Path) -> None:
         _times(time, title, case)
         _memory(memory, case)
     rows[0][1].set_title("peak memory (grey: imports)", **_TITLE)
-    note = "whiskers: quartiles of the rounds; x: ratio to the fastest peer in the same round"
+    note = "whiskers: quartiles of the rounds; ×: ratio to the fastest peer in the same round"
     figure.supxlabel(note, fontsize=8, color=FAINT)
     figure.savefig(path, dpi=150)
 

@@ -18,7 +18,8 @@ BATCHES = (64, 128, 256, 512, 1000, 2000)
 
 def cases(options: Any) -> list[Case]:
     """In batches of 32, and in those that are best."""
-    shared = {"network": "cnn", "count": 100 if options.quick else 10_000}
+    count = 100 if options.quick else 10_000
+    shared = {"network": "cnn", "count": count}
     usual, best = (
         line_up(
             options.contenders, "benchmarks.inference:predict",
@@ -27,8 +28,8 @@ def cases(options: Any) -> list[Case]:
         for settings in (_settings((32,)), _settings(BATCHES[:1] if options.quick else BATCHES))
     )  # fmt: skip
     return [
-        Case("predict of 10,000 images by the CNN: batches of 32", usual, "predict"),
-        Case("predict of 10,000 images by the CNN: best batches", best, "predict"),
+        Case(f"predict of {count:,} images by the CNN: batches of 32", usual, "predict"),
+        Case(f"predict of {count:,} images by the CNN: best batches", best, "predict"),
     ]
 
 
