@@ -31,6 +31,7 @@ from tinyconv.backends import available_backends, get_backend, use_backend
 from tinyconv.layers import Input
 from tinyconv.models import Model, Sequential
 from tinyconv.testing import gradcheck
+from tinyconv.threads import get_num_threads, set_num_threads
 from tinyconv.training.input_record import InputScaleWarning
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ __all__ = [
     "datasets",
     "explain",
     "get_backend",
+    "get_num_threads",
     "gradcheck",
     "image",
     "initializers",
@@ -63,6 +65,7 @@ __all__ = [
     "preprocessing",
     "regularizers",
     "saving",
+    "set_num_threads",
     "testing",
     "use_backend",
     "utils",

@@ -208,13 +208,13 @@ print(x[0], sum(module.kernel.stats.cache_hits.values()))
 
 @pytest.fixture
 def package(tmp_path) -> Path:
-    """A backend of five files under the package's own name: _jit, what it needs, and a kernel."""
+    """A small backend under the package's own name: _jit, what it needs, and a kernel."""
     backend = tmp_path / "tinyconv" / "backends" / "numba"
     backend.mkdir(parents=True)
     for folder in (backend, backend.parent, backend.parent.parent):
         (folder / "__init__.py").touch()
-    for name in ("_jit.py", "cpu.py", "kernel_cache.py"):
-        (backend / name).write_bytes((PACKAGE / name).read_bytes())
+    for path in kernel_cache.sources(str(PACKAGE / "_jit.py")):
+        (backend / Path(path).name).write_bytes(Path(path).read_bytes())
     (backend / "kernel.py").write_text(KERNEL)
     (backend / "step.py").write_text(STEP)
     (backend / "constants.py").write_text("STEP = 1.0\n")

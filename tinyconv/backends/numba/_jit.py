@@ -28,6 +28,7 @@ import numpy as np
 from numba import config, njit
 
 from tinyconv.backends.numba.kernel_cache import KernelCache
+from tinyconv.backends.numba.threads import obey_thread_count
 
 # Sums may be reordered (or no reduction could be vectorised) and multiplied and added
 # in one instruction. "nnan" and "ninf", also in fastmath=True, are left out: they let
@@ -85,6 +86,7 @@ def jit_parallel(function: Callable[..., None], fast: bool = True) -> Any:
             serial(*arguments)
             return
         layer = _layer or _start_layer()
+        obey_thread_count()
         if layer == "workqueue":
             with _workqueue:
                 parallel(*arguments)

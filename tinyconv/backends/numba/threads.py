@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Thread
+from typing import Any
 
 import numba
 import numpy as np
@@ -49,14 +50,38 @@ class Job:
 _lock = Lock()
 _jobs: SimpleQueue[Job] = SimpleQueue()
 _helpers: list[Thread] = []
-_blas: ThreadpoolController | None = None
+_count: int | None = None  # what set_thread_count() was told
+_blas: list[Any] | None = None
 _blas_users: set[object] = set()  # who needs BLAS to use one thread
 _blas_threads: list[int] | None = None  # what it used before the first of them
 
 
 def thread_count() -> int:
-    """Threads to use: numba.set_num_threads() and NUMBA_NUM_THREADS decide."""
-    return int(numba.get_num_threads())
+    """Threads to use: set_thread_count(), else numba.set_num_threads() or NUMBA_NUM_THREADS."""
+    return _count or int(numba.get_num_threads())
+
+
+def most_threads() -> int:
+    settings: Any = numba.config
+    return int(settings.NUMBA_NUM_THREADS)
+
+
+def set_thread_count(count: int) -> None:
+    """For the whole process, as numba.set_num_threads() is for the thread that calls it."""
+    global _count, _blas_threads
+    with _lock:
+        _count = count
+        counts = [count] * len(_blas_libraries())
+        if _blas_users:
+            _blas_threads = counts  # when the last of them has ended
+        else:
+            _set_blas_threads(counts)
+
+
+def obey_thread_count() -> None:
+    """Before a kernel is started: let Numba use no more threads than were asked for."""
+    if _count:
+        numba.set_num_threads(_count)
 
 
 def for_each(work: Callable[[int], None], count: int) -> None:
@@ -111,13 +136,11 @@ def _next(pieces: deque[int]) -> int | None:
 
 def _start_blas_use(user: object) -> None:
     """BLAS uses one thread until the last user has ended, and then what it used before."""
-    global _blas, _blas_threads
+    global _blas_threads
     with _lock:
-        if _blas is None:
-            _blas = ThreadpoolController().select(user_api="blas")
         _blas_users.add(user)
         if _blas_threads is None:
-            _blas_threads = [library.get_num_threads() for library in _blas.lib_controllers]
+            _blas_threads = [library.get_num_threads() for library in _blas_libraries()]
             _set_blas_threads([1] * len(_blas_threads))
 
 
@@ -130,9 +153,15 @@ def _end_blas_use(user: object) -> None:
             _blas_threads = None
 
 
+def _blas_libraries() -> list[Any]:
+    global _blas
+    if _blas is None:
+        _blas = ThreadpoolController().select(user_api="blas").lib_controllers
+    return _blas
+
+
 def _set_blas_threads(counts: list[int]) -> None:
-    assert _blas is not None
-    for library, count in zip(_blas.lib_controllers, counts, strict=True):
+    for library, count in zip(_blas_libraries(), counts, strict=True):
         # threadpoolctl 3.8 listens to one Python thread only, the first that asks; but
         # layers may run in any, and `_lock` already keeps them apart.
         forget = getattr(library, "clear_controlling_thread", lambda force: None)
