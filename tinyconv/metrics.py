@@ -112,6 +112,10 @@ class Mean(Metric):
     def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> None:
         """Add values with a weight: the second argument, or `sample_weight`."""
         weight = y_pred if sample_weight is None else sample_weight
+        if isinstance(y_true, float) and isinstance(weight, int):  # the loss of a batch
+            self._total += y_true * weight
+            self._count += weight
+            return
         self._add(np.asarray(y_true, "float64"), weight)
 
 

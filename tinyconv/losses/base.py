@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,10 +110,9 @@ class Loss:
         targets = self.check_targets(np.asarray(y_true), y_pred.shape)
         rows = y_pred.reshape(-1, y_pred.shape[-1])
         targets = backend.asarray(targets).reshape(-1, *targets.shape[y_pred.ndim - 1 :])
-        sample_weights = self._sample_weights(sample_weight, y_pred.shape[:-1], rows.dtype)
-        weights = sample_weights
-        if self.reduction in ("sum_over_batch_size", "mean"):
-            weights = sample_weights / rows.dtype.type(max(len(rows), 1))
+        averaged = self.reduction in ("sum_over_batch_size", "mean")
+        divisor = rows.dtype.type(max(len(rows), 1) if averaged else 1)
+        weights = self._weights(sample_weight, divisor, y_pred.shape[:-1])
         if from_logits:
             losses, predictions, gradient = self.fused_rows(targets, rows, weights)
         else:
@@ -142,11 +142,12 @@ class Loss:
             )
         return weights
 
-    def _sample_weights(self, given: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-        """One weight for each row."""
+    def _weights(self, given: Any, divisor: np.floating, shape: tuple[int, ...]) -> Array:
+        """weight / divisor for each row, of the divisor's dtype."""
+        dtype = divisor.dtype
         if given is None:
-            return np.ones(int(np.prod(shape)), dtype)
-        weights = self.check_weights(np.asarray(given, dtype), shape)
+            return np.full(math.prod(shape), dtype.type(1) / divisor)
+        weights = self.check_weights(np.asarray(given, dtype), shape) / divisor
         trailing = len(shape) - weights.ndim
         return np.broadcast_to(weights.reshape(*weights.shape, *[1] * trailing), shape).reshape(-1)
 

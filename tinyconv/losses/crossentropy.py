@@ -83,13 +83,16 @@ class SparseCategoricalCrossentropy(CrossEntropy):
                 f"{self.name}: expected one label a sample, of shape {tuple(y_pred_shape[:-1])}. "
                 f"Received: shape {y_true.shape}. {hint}"
             )
-        if y_true.size and (y_true.min() < 0 or y_true.max() >= classes):
+        if y_true.dtype.kind == "b":
+            y_true = y_true.astype("uint8")  # or they would be taken for a mask
+        # As unsigned numbers negative ones are larger than all others: one look instead of two.
+        if y_true.size and y_true.view(y_true.dtype.str.replace("i", "u")).max() >= classes:
             wrong = int(y_true.min()) if y_true.min() < 0 else int(y_true.max())
             raise ValueError(
                 f"{self.name}: labels must be integers in [0, {classes}), for the model has "
                 f"{classes} outputs. Received: label {wrong}"
             )
-        return y_true.astype("uint8") if y_true.dtype.kind == "b" else y_true  # not a mask
+        return y_true
 
     def fused_rows(
         self, targets: Array, logits: Array, weights: Array

@@ -39,7 +39,9 @@ from tinyconv.backends.numba.workspace import empty
 K_BLOCK, M_BLOCK, N_BLOCK = 512, 128, 1024
 PAD = 16  # numbers between copied rows, lest they share a place in the cache
 TRANSPOSED = 64  # k of a column that are copied in one go
-TINY = 1 << 17  # multiplications (5 us) that BLAS does in less than the way to our kernels takes
+TINY = (
+    1 << 18
+)  # multiplications (6 us): up to so many BLAS starts no threads, and its way is shorter
 SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
 
 # Heights of a tile. 16 sums are independent enough to keep the multipliers busy, and small
@@ -244,7 +246,7 @@ def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) ->
     own for them; all others to the kernels here.
     """
     (M, K), N = a.shape, b.shape[1]
-    if M * N * K < TINY or K == 0:
+    if M * N * K <= TINY or K == 0:
         c = np.matmul(a, b)
         if bias is not None:
             c += bias
