@@ -8,6 +8,7 @@ import typer
 
 import tinyconv
 from tinyconv.cli.train import train
+from tinyconv.cli.warmup import warmup
 
 app = typer.Typer(
     help="A convolutional-network engine written from scratch.",
@@ -33,3 +34,4 @@ def options(
 
 
 app.command()(train)
+app.command()(warmup)
