@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyconv.backends.base import Array
 from tinyconv.backends.numba._jit import jit
 
 
@@ -19,8 +20,21 @@ def make(rows: int, row_bytes: int, accumulate: bool) -> Any:
     """As microkernel.make; a row of the tile has row_bytes // itemsize numbers."""
 
     def portable_loops(
-        A, a0, a_row, a_col, a_outer, B, b0, b_row, b_outer, C, c0, c_row, K, R
-    ):  # type: ignore[no-untyped-def]
+        A: Array,
+        a0: int,
+        a_row: int,
+        a_col: int,
+        a_outer: int,
+        B: Array,
+        b0: int,
+        b_row: int,
+        b_outer: int,
+        C: Array,
+        c0: int,
+        c_row: int,
+        K: int,
+        R: int,
+    ) -> None:
         a_flat, b_flat, c_flat = A.reshape(-1), B.reshape(-1), C.reshape(-1)
         columns = row_bytes // C.itemsize
         sums = np.zeros((rows, columns), C.dtype)

@@ -265,7 +265,7 @@ def _pool(e: Emitter, tile: Square) -> list[list[tuple[Value, ir.Value]]]:
 
 
 @intrinsic
-def unpool(typing, G, g0, codes, D, d0, d_row, d_col, dbias, b0):  # type: ignore[no-untyped-def]
+def _unpool(typing, G, g0, codes, D, d0, d_row, d_col, dbias, b0):  # type: ignore[no-untyped-def]
     """One pooled pixel's gradient back to its 2 x 2 window; see above."""
     n = types.intp
 
@@ -289,6 +289,7 @@ def unpool(typing, G, g0, codes, D, d0, d_row, d_col, dbias, b0):  # type: ignor
     return types.void(G, n, codes, D, n, n, n, dbias, n), generate
 
 
+unpool: Any = _unpool
 input2, input4 = _plain(input_2, 4), _plain(input_4, 6)
 output2, output4 = _plain(output_2, 4), _plain(output_4, 6)
 spread2, spread4 = _plain(spread_2, 2), _plain(spread_4, 4)
