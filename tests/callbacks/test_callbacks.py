@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 import tinyconv
@@ -182,3 +183,54 @@ def test_the_end_of_training_is_told_the_last_values():
     history = classifier().fit(X, Y, callbacks=callback, verbose=0, epochs=2).history
     (logs,) = [arguments[0] for name, *arguments in callback.calls if name == "on_train_end"]
     assert logs == {name: values[-1] for name, values in history.items()}
+
+
+# ---- values and arguments that are no numbers -------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda c: c.EarlyStopping(patience="3"), "EarlyStopping: patience .*Received: '3'"),
+        (lambda c: c.EarlyStopping(min_delta="a"), "EarlyStopping: min_delta must be a number"),
+        (lambda c: c.EarlyStopping(baseline=[]), r"EarlyStopping: baseline .*Received: \[\]"),
+        (lambda c: c.EarlyStopping(start_from_epoch=None), "EarlyStopping: start_from_epoch must"),
+        (lambda c: c.ReduceLROnPlateau(factor="x"), "ReduceLROnPlateau: factor must be a number"),
+        (lambda c: c.ReduceLROnPlateau(cooldown=None), "ReduceLROnPlateau: cooldown must be"),
+        (lambda c: c.ReduceLROnPlateau(min_lr="0"), "ReduceLROnPlateau: min_lr must be a number"),
+        (
+            lambda c: c.ModelCheckpoint("m.keras", initial_value_threshold="x"),
+            "ModelCheckpoint: the value to beat must be a number",
+        ),
+        (
+            lambda c: c.LearningRateScheduler(3),
+            "LearningRateScheduler: schedule must be .*: 3",
+        ),
+    ],
+)
+def test_arguments_that_are_no_numbers_are_named(make, message):
+    with pytest.raises(TypeError, match=message):
+        make(tinyconv.callbacks)
+
+
+@pytest.mark.parametrize("value", ["low", [0.5], np.ones(3)], ids=str)
+@pytest.mark.parametrize("name", ["EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint"])
+def test_a_monitored_value_that_is_no_number_is_told(name, value, tmp_path):
+    class Adds(tinyconv.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["loss"] = value
+
+    options = {"monitor": "loss"}
+    if name == "ModelCheckpoint":
+        options |= {"filepath": tmp_path / "m.keras", "save_best_only": True}
+    watcher = getattr(tinyconv.callbacks, name)(**options)
+    with pytest.raises(TypeError, match=f"{name}: the monitored 'loss' must be a number. Received"):
+        classifier().fit(*problem(), verbose=0, callbacks=[Adds(), watcher])
+
+
+def test_a_generator_function_as_validation_data_is_to_be_called():
+    def batches():
+        yield problem()
+
+    with pytest.raises(ValueError, match=r"Received: function batches\. Call it: batches\(\)"):
+        classifier().fit(*problem(), verbose=0, validation_data=batches)

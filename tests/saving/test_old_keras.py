@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("h5py")
+h5py = pytest.importorskip("h5py")
 
-import tinyconv
-from tests.saving.old_keras import called, dense, start, values, write
-from tinyconv.saving import load_model, load_weights
+import tinyconv  # noqa: E402
+from tests.saving.old_keras import called, dense, start, values, write  # noqa: E402
+from tinyconv.saving import load_model, load_weights  # noqa: E402
 
 SMALL = {
     "flatten": [],
@@ -241,3 +241,32 @@ def test_the_order_of_a_nested_batch_normalization_follows_its_names(written_fro
         load_weights(model, file)
         given = [kernel, gamma, beta, mean, variance, after]
         assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), given, strict=True))
+
+
+def test_a_layer_of_keras_that_is_not_supported(tmp_path):
+    """The older format does not say whose class it is: both ways out are told."""
+    keras = pytest.importorskip("keras")
+    layers = [keras.Input((8, 8, 3)), keras.layers.SeparableConv2D(2, 3, name="apart")]
+    keras.Sequential(layers).save(tmp_path / "m.h5")
+    message = r"'SeparableConv2D' \(layer 'apart'\): if it is Keras' own.*not support.*custom_obj"
+    with pytest.raises(ValueError, match=message):
+        tinyconv.models.load_model(tmp_path / "m.h5")
+
+
+def test_weights_of_a_nested_model_go_by_their_names(tmp_path):
+    """A file in which the layers within a nested model stand in another order."""
+    x = tinyconv.Input((4,))
+    inner = tinyconv.Sequential(
+        [tinyconv.Input((4,)), *(tinyconv.layers.Dense(4, name=name) for name in "ab")], name="i"
+    )
+    model = tinyconv.Model(x, inner(x))
+    model.save(tmp_path / "m.h5")
+    expected = model.get_weights()
+    with h5py.File(tmp_path / "m.h5", "r+") as h5:
+        group = h5["model_weights/i"]
+        names = list(group.attrs["weight_names"])
+        group.attrs["weight_names"] = names[2:] + names[:2]
+    model.set_weights([0 * weight for weight in expected])
+    model.load_weights(tmp_path / "m.h5")
+    for weight, value in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(weight, value)

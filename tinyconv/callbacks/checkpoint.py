@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinyconv.callbacks.backup import checked_frequency
 from tinyconv.callbacks.base import Callback, Logs
-from tinyconv.callbacks.monitor import Monitor
+from tinyconv.callbacks.monitor import Monitor, number
 from tinyconv.saving.errors import written_by
 
 _WEIGHTS = ".weights.h5"
@@ -50,7 +50,7 @@ class ModelCheckpoint(Callback):
         initial_value_threshold: float | None = None,
     ) -> None:
         self.filepath = os.fspath(filepath)
-        self.monitor = Monitor(monitor, mode, best=initial_value_threshold)
+        self.monitor = Monitor(monitor, mode, best=initial_value_threshold, owner="ModelCheckpoint")
         self.verbose, self.save_best_only = verbose, save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = checked_frequency(save_freq)
@@ -127,6 +127,7 @@ class ModelCheckpoint(Callback):
                     stacklevel=5,
                 )
             if value is not None:
+                value = number("ModelCheckpoint", f"the monitored {self.monitor.name!r}", value)
                 if not self.monitor.improves(value):
                     self._say(
                         epoch, f"{self.monitor.name} {value:.5g} is not better than {self.best:.5g}"

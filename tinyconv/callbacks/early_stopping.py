@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinyconv.backends.base import Array
 from tinyconv.callbacks.base import Callback, Logs
-from tinyconv.callbacks.monitor import Monitor
+from tinyconv.callbacks.monitor import Monitor, number
 
 _KEPT = ("wait", "stopped_epoch", "best_epoch", "best_weights")
 
@@ -34,7 +34,11 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        self.monitor = Monitor(monitor, mode, min_delta)
+        number("EarlyStopping", "patience", patience)
+        number("EarlyStopping", "start_from_epoch", start_from_epoch)
+        if baseline is not None:
+            number("EarlyStopping", "baseline", baseline)
+        self.monitor = Monitor(monitor, mode, min_delta, owner="EarlyStopping")
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch

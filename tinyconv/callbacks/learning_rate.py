@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyconv.callbacks.base import Callback, Logs
-from tinyconv.callbacks.monitor import Monitor
+from tinyconv.callbacks.monitor import Monitor, number
 from tinyconv.optimizers.schedules import LearningRateSchedule
 
 
@@ -23,10 +23,16 @@ class LearningRateScheduler(Callback):
 
     Raises:
         ValueError: if the schedule returns something that is not a float.
-        TypeError: if the optimizer follows a schedule of its own.
+        TypeError: for a schedule that can't be called, and if the optimizer follows a schedule
+            of its own.
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise TypeError(
+                "LearningRateScheduler: schedule must be a function of the epoch, and the rate. "
+                f"Received: {schedule!r}"
+            )
         self.schedule, self.verbose = schedule, verbose
         self._set_for: int | None = None  # the epoch
 
@@ -79,7 +85,7 @@ class ReduceLROnPlateau(Callback):
 
     Raises:
         ValueError: for a factor of 1 or more.
-        TypeError: if the optimizer follows a schedule of its own.
+        TypeError: for what is no number, and if the optimizer follows a schedule of its own.
     """
 
     def __init__(
@@ -93,9 +99,12 @@ class ReduceLROnPlateau(Callback):
         cooldown: int = 0,
         min_lr: float = 0.0,
     ) -> None:
+        given = {"patience": patience, "cooldown": cooldown, "min_lr": min_lr, "factor": factor}
+        for name, value in given.items():
+            number("ReduceLROnPlateau", name, value)
         if not 0 < factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be in (0, 1). Received: {factor}")
-        self.monitor = Monitor(monitor, mode, min_delta)
+        self.monitor = Monitor(monitor, mode, min_delta, owner="ReduceLROnPlateau")
         self.factor, self.patience, self.verbose = factor, patience, verbose
         self.cooldown, self.min_lr = cooldown, min_lr
         self.wait = self.cooldown_counter = 0

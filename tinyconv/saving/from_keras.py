@@ -14,7 +14,7 @@ from tinyconv import initializers, regularizers
 from tinyconv.registry import in_effect
 from tinyconv.saving import from_keras_graph
 
-_OLD_CLASSES = {"Model": "Functional", "BatchNormalizationV1": "BatchNormalization"}
+OLD_CLASSES = {"Model": "Functional", "BatchNormalizationV1": "BatchNormalization"}
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -26,7 +26,7 @@ def layer_entry(entry: Any) -> dict[str, Any]:
     """
     class_name, values = str(entry["class_name"]), entry["config"]
     class_name = class_name.rpartition(">")[2]  # "Custom>Scale" in TensorFlow 2
-    class_name = _OLD_CLASSES.get(class_name, class_name)
+    class_name = OLD_CLASSES.get(class_name, class_name)
     if isinstance(values, list):  # the Sequential of Keras 2.0 to 2.2 is a bare list
         values = {"layers": values}
     label = f"{class_name} {values.get('name')!r}"

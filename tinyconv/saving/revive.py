@@ -44,10 +44,18 @@ def _check_layers(entry: Mapping[str, Any], custom_objects: Mapping[str, Any]) -
 
     name, values = str(entry["class_name"]), entry["config"]
     known = name in custom_objects or hasattr(layers, name) or hasattr(models, name)
-    if entry.get("module") == "keras.layers" and not known and name != "Lambda":
+    known = known or name in from_keras.OLD_CLASSES or name == "Lambda" or name.startswith("__")
+    if entry.get("module") == "keras.layers" and not known:
         raise ValueError(
             f"unknown layer class {name!r} (layer {values.get('name')!r}): it is Keras' own, and "
             "tinyconv does not support it"
+        )
+    # The older format does not tell whose class it is, unless a name stands before it: "My>Layer".
+    if not entry.get("module") and not known and ">" not in name:
+        raise ValueError(
+            f"unknown layer class {name!r} (layer {values.get('name')!r}): if it is Keras' own, "
+            "tinyconv does not support it; a class of your own must be passed: "
+            f"custom_objects={{{name!r}: {name}}}"
         )
     for inner in values.get("layers", ()) if isinstance(values, Mapping) else values:
         _check_layers(inner, custom_objects)

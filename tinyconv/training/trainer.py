@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
+from inspect import isfunction
 from typing import Any
 
 from tinyconv import registry
@@ -184,9 +185,11 @@ class Trainer(Inference):
                     )
                 return data, self._source("validation", given)
             if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+                name = getattr(given, "__name__", "")
+                hint = f" {name}. Call it: {name}()" if isfunction(given) else ""
                 raise ValueError(
                     f"{self!r}: validation_data must be (x, y), (x, y, sample_weight) or a data "
-                    f"set. Received: {type(given).__name__}"
+                    f"set. Received: {type(given).__name__}{hint}"
                 )
             return data, self._source("validation", *given, batch_size=size)
         if not fraction:
