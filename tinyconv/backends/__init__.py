@@ -18,7 +18,7 @@ _CLASSES = {
 }
 _DEFAULT = os.environ.get("TINYCONV_BACKEND", "numba")
 
-_loaded: dict[str, Backend] = {}
+_loaded: dict[tuple[str, str | None], Backend] = {}
 _current: Backend | None = None
 
 
@@ -35,18 +35,21 @@ def available_backends() -> list[str]:
     return list(_CLASSES)
 
 
-def load(name: str) -> Backend:
+def load(name: str, conv: str | None = None) -> Backend:
     """The backend of that name, without making it the current one.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a `conv` that the backend does not know.
     """
     if name not in _CLASSES:
         raise ValueError(f"backend must be one of {available_backends()}. Received: {name!r}")
-    if name not in _loaded:
+    if conv is not None and name != "numba":
+        raise ValueError(f"conv: only the backend 'numba' has several algorithms, not {name!r}")
+    if (name, conv) not in _loaded:
         module, cls = _CLASSES[name]
-        _loaded[name] = getattr(importlib.import_module(module), cls)()
-    return _loaded[name]
+        options = {} if conv is None else {"conv": conv}
+        _loaded[name, conv] = getattr(importlib.import_module(module), cls)(**options)
+    return _loaded[name, conv]
 
 
 class use_backend:  # noqa: N801  (reads as a function, works as a context manager)
@@ -56,9 +59,12 @@ class use_backend:  # noqa: N801  (reads as a function, works as a context manag
 
     Args:
         name: "numpy" (the textbook) or "numba" (fast; the default).
+        conv: with "numba", the algorithm of every convolution that it can do ("im2col",
+            "implicit_gemm", "direct", "pointwise", "winograd_2x2" or "winograd_4x4"); by
+            default each gets the one that suits it.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or algorithm.
 
     Example:
         >>> tinyconv.use_backend("numpy")          # from now on
@@ -66,9 +72,9 @@ class use_backend:  # noqa: N801  (reads as a function, works as a context manag
         ...     model.predict(x)
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, conv: str | None = None) -> None:
         global _current
-        self._backend = load(name)
+        self._backend = load(name, conv)
         self._previous, _current = _current, self._backend
 
     def __enter__(self) -> Backend:

@@ -1,9 +1,14 @@
 """Convolution on the CPU: several algorithms behind one contract (case.py).
 
-    im2col           the columns written out, BLAS multiplies
+    im2col           the columns written out, BLAS multiplies: the one to learn from
     implicit_gemm    the same product without the columns
+    direct           few channels, the first layer of a network
+    pointwise        1x1, a plain product
+    winograd_2x2     3x3 with 16 products where the sum has 36
+    winograd_4x4     3x3 with 36 products where the sum has 144
 
-chooser.py says which of them does what, and why.
+chooser.py says which of them does what, and why. What follows the sum, bias, ReLU and
+pooling, is in epilogue.py.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import numpy as np
 from tinyconv.backends.base import Activation, Array
 from tinyconv.backends.numba.convolution import im2col
 from tinyconv.backends.numba.convolution.case import PLAIN, ConvCase, Epilogue
-from tinyconv.backends.numba.convolution.chooser import choose
+from tinyconv.backends.numba.convolution.chooser import ALGORITHMS, choose
 from tinyconv.backends.numba.convolution.epilogue import unpooled
 from tinyconv.backends.numpy import NumpyBackend
 from tinyconv.backends.numpy.fused import Activated, Convolved
@@ -36,7 +41,17 @@ class Pooled(NamedTuple):
 
 
 class Convolution(NumpyBackend):
-    _conv: str | None = None  # the algorithm that the user asked for
+    _conv: str | None = None  # the algorithm that was asked for
+
+    def __init__(self, conv: str | None = None) -> None:
+        """`conv`: an algorithm for all the cases that it can do.
+
+        Raises:
+            ValueError: for an unknown algorithm.
+        """
+        if conv is not None and conv not in ALGORITHMS:
+            raise ValueError(f"conv must be one of {list(ALGORITHMS)}. Received: conv={conv!r}")
+        self._conv = conv
 
     # ---- single operations ------------------------------------------------------
 
@@ -99,6 +114,12 @@ class Convolution(NumpyBackend):
         if isinstance(saved, Convolved):
             return super().conv_block_backward(dy, saved, x, kernel, need_dx)
         window, groups, with_bias, codes = saved
+        C, F = x.shape[3], kernel.shape[3]
+        algorithm = self._algorithm(x, window, C, F, groups, "dkernel")
+        if not need_dx and hasattr(algorithm, "block_gradient"):  # nobody else needs dz
+            x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
+            dkernel, dbias = algorithm.block_gradient(x, dy, codes, window, groups)
+            return None, dkernel, dbias if with_bias else None
         dz, dbias = unpooled(dy, codes, window.output)
         dkernel = self.conv2d_kernel_gradient(x, dz, window, groups)
         dx = self.conv2d_input_gradient(dz, kernel, window, groups) if need_dx else None

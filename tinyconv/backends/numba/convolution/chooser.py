@@ -1,18 +1,44 @@
-"""Which algorithm convolves: a shape in, an algorithm and the reason out."""
+"""Which algorithm convolves: a shape in, an algorithm and the reason out.
+
+The first rule that applies decides. The figures are measured, `python -m benchmarks conv`
+shows them for every layer of the book's network, VGG16 and ResNet-50:
+
+    1x1                       pointwise        nothing to gather, 100 % of the product counts
+    few channels              direct           transforming a tile would cost more than it saves
+    3x3, stride 1, float32    winograd         1.5 to 2.8 times as fast as implicit_gemm
+    all else                  implicit_gemm    twice as fast as im2col, without its memory
+
+Winograd adds before it multiplies, which costs accuracy, so float64, chosen for
+accuracy's sake, never gets it unasked. im2col is never chosen: it is there to learn from
+and to compare with.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from tinyconv.backends.numba.convolution import im2col, implicit_gemm
+import numpy as np
+
+from tinyconv.backends.numba.convolution import direct, im2col, implicit_gemm, pointwise, winograd
 from tinyconv.backends.numba.convolution.case import ConvCase
 
-ALGORITHMS: dict[str, Any] = {"im2col": im2col, "implicit_gemm": implicit_gemm}
+ALGORITHMS: dict[str, Any] = {
+    "im2col": im2col,
+    "implicit_gemm": implicit_gemm,
+    "direct": direct,
+    "pointwise": pointwise,
+    "winograd_2x2": winograd.F2,
+    "winograd_4x4": winograd.F4,
+}
+
+# Tiles of 2x2 outputs from which Winograd is worth transforming the kernel; the gradient of
+# the kernel has sums of 16 or 36 taps to write, and needs more of them.
+LEAST_TILES = {"forward": 8, "dx": 8, "dkernel": 40}
 
 
 class Choice(NamedTuple):
-    """An algorithm by name, the module, and why it was chosen."""
+    """An algorithm by name, the algorithm itself, and why it was chosen."""
 
     name: str
     algorithm: Any
@@ -21,7 +47,31 @@ class Choice(NamedTuple):
 
 @lru_cache(4096)
 def choose(case: ConvCase, asked: str | None = None) -> Choice:
-    """The algorithm for a case; `asked` is taken wherever it can do the case."""
-    if asked is not None and ALGORITHMS[asked].reason_against(case) is None:
-        return Choice(asked, ALGORITHMS[asked], "asked for")
-    return Choice("im2col", im2col, "the default")
+    """The algorithm for a case; the one `asked` for wherever it can do the case."""
+    instead = ""
+    if asked is not None:
+        against = ALGORITHMS[asked].reason_against(case)
+        if against is None:
+            return Choice(asked, ALGORITHMS[asked], "asked for")
+        instead = f"{asked} cannot: {against}; "
+    name, reason = _rule(case)
+    return Choice(name, ALGORITHMS[name], instead + reason)
+
+
+def _rule(case: ConvCase) -> tuple[str, str]:
+    """Name and reason."""
+    if pointwise.reason_against(case) is None:
+        return "pointwise", "1x1: a plain matrix product"
+    if direct.reason_against(case) is None:
+        return "direct", f"{case.channels} channels: few numbers in a window"
+    against = winograd.F4.reason_against(case)
+    if against is not None:
+        return "implicit_gemm", f"no Winograd: {against}"
+    if case.dtype != np.float32:
+        return "implicit_gemm", f"{case.dtype} is for accuracy, which Winograd would cost"
+    height, width = case.window.input if case.operation == "dx" else case.window.output
+    if case.batch * -(-height // 2) * -(-width // 2) < LEAST_TILES[case.operation]:
+        return "implicit_gemm", "too few pixels for Winograd to transform the kernel for"
+    m = winograd.best(case).m
+    saved = 9 * m * m / (m + 2) ** 2
+    return f"winograd_{m}x{m}", f"3x3: tiles of {m}x{m} need {saved:.3g} times fewer products"
