@@ -1,0 +1,226 @@
+"""Winograd's kernels: U = G g G^T, its way back, and U kept while the kernel stays as it is.
+
+U has 36 / 9 (or 16 / 9) times as many numbers as the kernel. A training step makes it
+anew; a network that predicts would make the same one for every batch, 60 million
+numbers for VGG16. So U is kept once a kernel has come twice with the same values.
+Whether they are the same says a fingerprint, a sum of 64 bits over all of them: nobody
+has to tell when a kernel has been changed, and reading it takes a tenth of the time.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from tinyconv.backends.base import Array
+from tinyconv.backends.numba import tile_transforms as transforms
+from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba.convolution.packing import panel_width
+from tinyconv.backends.numba.microkernel import VECTOR
+from tinyconv.backends.numba.workspace import empty
+
+KEPT_BYTES = 1 << 28  # of transformed kernels at most; VGG16 has 235 million bytes
+
+PIECES = 64  # of a fingerprint, whatever the number of threads
+GROUP = 16  # channels done together: a cache line of them, where channels and filters change places
+VECTOR_BYTES = VECTOR.bytes
+expand2, expand4 = transforms.expand2, transforms.expand4
+reduce2, reduce4 = transforms.reduce2, transforms.reduce4
+
+# ---- kernels ----------------------------------------------------------------
+
+
+def transform_group_loops(
+    kernel: Array, U: Array, m: int, exchanged: bool, panel: int, first: int, last: int
+) -> None:
+    """U[tap, p, c, v] = (G g G^T)[tap] for g = kernel[:, :, c, p*width + v], first <= c < last.
+
+    With `exchanged` it is the flipped kernel, kernel[::-1, ::-1, p*width + v, c], that is
+    transformed, for the gradient of the input. Zero for filters that do not exist.
+    """
+    _, P, C, width = U.shape
+    step, vector = P * C * width, VECTOR_BYTES // U.itemsize
+    F = kernel.shape[2] if exchanged else kernel.shape[3]
+    begin, used = panel * width, min(width, F - panel * width)
+    g = np.zeros((last - first, 9, width), kernel.dtype)
+    for tap in range(9):
+        if exchanged:
+            source = kernel[2 - tap // 3, 2 - tap % 3, begin : begin + used, first:last]
+            for v in range(used):
+                for c in range(last - first):
+                    g[c, tap, v] = source[v, c]
+        else:
+            source = kernel[tap // 3, tap % 3, first:last, begin : begin + used]
+            for c in range(last - first):
+                for v in range(used):
+                    g[c, tap, v] = source[c, v]
+    for c in range(last - first):
+        for v in range(0, width, vector):
+            source_at, u = c * 9 * width + v, (panel * C + first + c) * width + v
+            if m == 4:
+                expand4(g, source_at, 3 * width, width, U, u, 6 * step, step)
+            else:
+                expand2(g, source_at, 3 * width, width, U, u, 4 * step, step)
+
+
+def gradient_row_loops(sums: Array, dkernel: Array, m: int, panel: int, c: int) -> None:
+    """dkernel[i, j, c, p*width + v] = (G^T dU G)[i, j], dU[tap] = sum of sums[:, tap, p, c, v].
+
+    The shares are added in their order, in the memory of the first.
+    """
+    shares, taps, P, height, width = sums.shape
+    step, vector = P * height * width, VECTOR_BYTES // sums.itemsize
+    begin, used = panel * width, min(width, dkernel.shape[3] - panel * width)
+    for share in range(1, shares):
+        for tap in range(taps):
+            total, more = sums[0, tap, panel, c], sums[share, tap, panel, c]
+            for v in range(width):
+                total[v] += more[v]
+    g = np.empty((9, width), sums.dtype)
+    for v in range(0, width, vector):
+        u = (panel * height + c) * width + v
+        if m == 4:
+            reduce4(sums, u, 6 * step, step, g, v, 3 * width, width)
+        else:
+            reduce2(sums, u, 4 * step, step, g, v, 3 * width, width)
+    for tap in range(9):
+        target = dkernel[tap // 3, tap % 3, c, begin : begin + used]
+        for v in range(used):
+            target[v] = g[tap, v]
+
+
+def fingerprint_piece_loops(words: Array, state: Array, first: int, last: int) -> None:
+    """state[lane] depends on every bit of the words (uint64) of rows first to last - 1.
+
+    state = mix(state ^ word) with a `mix` that loses nothing: two arrays that differ in
+    one word never share a fingerprint, others once in 2^64. The shift is needed: a
+    product alone never moves a word's highest bits down, and two changed signs cancel.
+    """
+    lanes, prime, shift = state.size, np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
+    for lane in range(lanes):
+        state[lane] = np.uint64(lane + 1)
+    for row in range(first, last):
+        source = words[row * lanes : (row + 1) * lanes]
+        for lane in range(lanes):
+            mixed = (state[lane] ^ source[lane]) * prime
+            state[lane] = mixed ^ (mixed >> shift)
+
+
+transform_group = jit(transform_group_loops)
+gradient_row = jit(gradient_row_loops)
+fingerprint_piece = jit(fingerprint_piece_loops)
+
+
+def transform_loops(kernel: Array, U: Array, m: int, exchanged: bool) -> None:
+    _, P, C, _ = U.shape
+    groups = (C + GROUP - 1) // GROUP
+    for i in prange(P * groups):
+        first = i % groups * GROUP
+        transform_group(kernel, U, m, exchanged, i // groups, first, min(first + GROUP, C))
+
+
+def gradient_loops(sums: Array, dkernel: Array, m: int) -> None:
+    C = dkernel.shape[2]
+    for i in prange(sums.shape[2] * C):
+        gradient_row(sums, dkernel, m, i // C, i % C)
+
+
+def fingerprint_loops(words: Array, states: Array) -> None:
+    rows = words.size // states.shape[1]
+    for piece in prange(PIECES):
+        first, last = piece * rows // PIECES, (piece + 1) * rows // PIECES
+        fingerprint_piece(words, states[piece], first, last)
+
+
+transform_kernel = jit_parallel(transform_loops)
+gradient_kernel = jit_parallel(gradient_loops)
+fingerprint_kernel = jit_parallel(fingerprint_loops)
+
+
+# ---- what they are used for ---------------------------------------------------
+
+
+def transform(kernel: Array, m: int, exchanged: bool) -> Array:
+    """U of a kernel (3, 3, C, F): (taps, panels of F, C, width), or C and F exchanged."""
+    C, F = kernel.shape[:1:-1] if exchanged else kernel.shape[2:]
+    width = panel_width(kernel.dtype)
+    U = empty(((m + 2) ** 2, -(-F // width), C, width), kernel.dtype)
+    transform_kernel(np.ascontiguousarray(kernel), U, m, exchanged)
+    return U
+
+
+def gradient(sums: Array, m: int, C: int, F: int) -> Array:
+    """dkernel (3, 3, C, F) = G^T dU G, dU being the sum over the first axis of `sums`."""
+    dkernel = empty((3, 3, C, F), sums.dtype)
+    gradient_kernel(sums, dkernel, m)
+    return dkernel
+
+
+def fingerprint(array: Array) -> bytes:
+    """Equal for equal bits, different for others (but for an accident in 2^64)."""
+    numbers = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    states = np.empty((PIECES, 16), np.uint64)
+    whole = numbers.size // (8 * 16) * (8 * 16)
+    fingerprint_kernel(numbers[:whole].view(np.uint64), states)
+    return states.tobytes() + numbers[whole:].tobytes()
+
+
+# ---- kept -----------------------------------------------------------------------
+
+
+class Kept(NamedTuple):
+    """A kernel as it was last seen; U is None until it has been seen twice."""
+
+    kernel: weakref.ref[Array]
+    fingerprint: bytes
+    U: Array | None
+
+
+_kept: OrderedDict[tuple[int, int, bool], Kept] = OrderedDict()  # the longest unused first
+
+
+def transformed(kernel: Array, m: int, exchanged: bool) -> Array:
+    """`transform`, or what is left of the last call with this very array and its values.
+
+    The result must not be written to. It goes with the kernel, when the kernel changes,
+    or when more than KEPT_BYTES would be held.
+    """
+    key, seen = (id(kernel), m, exchanged), fingerprint(kernel)
+    # Several threads may predict at once. Each step here is one of a dict, so that what
+    # can go wrong is that something is transformed twice, or not kept.
+    entry = _kept.get(key)
+    again = entry is not None and entry.kernel() is kernel and entry.fingerprint == seen
+    if entry is not None and entry.U is not None and again:
+        _kept.pop(key, None)
+        _kept[key] = entry
+        return entry.U
+    U = transform(kernel, m, exchanged)
+    _kept.pop(key, None)
+    _kept[key] = Kept(weakref.ref(kernel, _forget), seen, U if again else None)
+    _make_room()
+    return U
+
+
+def kept_bytes() -> int:
+    """Bytes of transformed kernels held now."""
+    return sum(entry.U.nbytes for entry in list(_kept.values()) if entry.U is not None)
+
+
+def _make_room() -> None:
+    excess = kept_bytes() - KEPT_BYTES
+    for key, entry in list(_kept.items()):
+        if excess <= 0:
+            return
+        if entry.U is not None and _kept.pop(key, None) is not None:
+            excess -= entry.U.nbytes
+
+
+def _forget(kernel: weakref.ref[Array]) -> None:
+    """A kernel is gone."""
+    for key, entry in list(_kept.items()):
+        if entry.kernel is kernel:
+            _kept.pop(key, None)
