@@ -247,7 +247,8 @@ def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) ->
     """
     (M, K), N = a.shape, b.shape[1]
     if M * N * K <= TINY or K == 0:
-        c = np.matmul(a, b)
+        with np.errstate(all="ignore"):  # kernels are silent about NaN and infinity, too
+            c = np.matmul(a, b)
         if bias is not None:
             c += bias
         return np.maximum(c, 0, out=c) if relu else c
