@@ -14,7 +14,7 @@ from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
 
 
-class Metric:
+class Metric(registry.Shown):
     """A running mean of `values(y_true, y_pred)`, weighted by the samples' weights.
 
     A metric of your own that counts in another way overrides `update_state`, `result` and

@@ -127,6 +127,15 @@ def _named(name: str, table: Mapping[str, Any], argument: str) -> Any:
     )
 
 
+class Shown:
+    """Prints as the call that makes it: Adam(name='adam', learning_rate=0.001, ...)."""
+
+    def __repr__(self) -> str:
+        config: dict[str, Any] = getattr(self, "get_config", dict)()
+        given = (f"{key}={value!r}" for key, value in config.items() if value is not None)
+        return f"{type(self).__name__}({', '.join(given)})"
+
+
 def serialize(value: Any) -> Any:
     """What `lookup` takes back: {"class_name", "config"} for an object that has a config."""
     if hasattr(value, "get_config"):

@@ -24,6 +24,9 @@ class Callback:
     siblings: Sequence[Callback] = ()  # all callbacks of the run, this one among them
     place = 0  # callbacks with a higher one are called after the others
 
+    def __repr__(self) -> str:
+        return f"<callback {type(self).__name__}>"
+
     def get_state(self) -> Logs:
         """What the rest of the training depends on: numbers, strings, lists, dicts, arrays."""
         return {}

@@ -30,7 +30,7 @@ class LossResult(NamedTuple):
     predictions: Array
 
 
-class Loss:
+class Loss(registry.Shown):
     """loss = sum over samples of weight * loss_of_sample, divided by the number of samples.
 
     Args:

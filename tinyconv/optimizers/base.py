@@ -12,13 +12,13 @@ from tinyconv.backends.base import Array
 from tinyconv.optimizers import schedules
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.optimizers.schedules import LearningRateSchedule
-from tinyconv.registry import in_effect, serialize
+from tinyconv.registry import Shown, in_effect, serialize
 from tinyconv.registry import unsupported as unsupported_argument
 
 _NUMBERS = (int, float, np.number, np.ndarray)  # an array of one number for one
 
 
-class Optimizer:
+class Optimizer(Shown):
     """Moves the parameters against their gradients.
 
     One step: clip the gradients, shrink the weights (weight decay), update.
