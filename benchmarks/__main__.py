@@ -11,6 +11,7 @@ startup       seconds from the command to the first training step, with and with
 accuracy      test accuracy after the book's ten epochs of Fashion-MNIST, three seeds each
 cats_vs_dogs  an epoch over a stream of photographs, three networks, against tf.keras
 memory        peak memory of such an epoch for few and for many photographs
+conv          each algorithm of convolution on each layer of the networks, GFLOP/s
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.lineup import ALL, USUAL, present
 from benchmarks.report import Case, write_json
 
 SIDE_BY_SIDE = ("step", "predict", "vgg16", "resnet50", "linear")
-OTHERS = ("startup", "accuracy", "cats_vs_dogs", "memory")
+OTHERS = ("startup", "accuracy", "cats_vs_dogs", "memory", "conv")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from tinyconv.backends.base import Activation, Array
 from tinyconv.backends.numba.convolution import im2col
 from tinyconv.backends.numba.convolution.case import PLAIN, ConvCase, Epilogue
-from tinyconv.backends.numba.convolution.chooser import ALGORITHMS, choose
+from tinyconv.backends.numba.convolution.chooser import check, choose
 from tinyconv.backends.numba.convolution.epilogue import unpooled
 from tinyconv.backends.numpy import NumpyBackend
 from tinyconv.backends.numpy.fused import Activated, Convolved
@@ -49,8 +49,8 @@ class Convolution(NumpyBackend):
         Raises:
             ValueError: for an unknown algorithm.
         """
-        if conv is not None and conv not in ALGORITHMS:
-            raise ValueError(f"conv must be one of {list(ALGORITHMS)}. Received: conv={conv!r}")
+        if conv is not None:
+            check(conv)
         self._conv = conv
 
     # ---- single operations ------------------------------------------------------

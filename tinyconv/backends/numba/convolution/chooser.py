@@ -45,11 +45,18 @@ class Choice(NamedTuple):
     reason: str
 
 
+def check(asked: str) -> None:
+    """Raises ValueError unless it is the name of an algorithm."""
+    if asked not in ALGORITHMS:
+        raise ValueError(f"conv must be one of {list(ALGORITHMS)}. Received: conv={asked!r}")
+
+
 @lru_cache(4096)
 def choose(case: ConvCase, asked: str | None = None) -> Choice:
     """The algorithm for a case; the one `asked` for wherever it can do the case."""
     instead = ""
     if asked is not None:
+        check(asked)
         against = ALGORITHMS[asked].reason_against(case)
         if against is None:
             return Choice(asked, ALGORITHMS[asked], "asked for")

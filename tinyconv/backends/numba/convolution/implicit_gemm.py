@@ -134,13 +134,13 @@ class Phase(NamedTuple):
         taps: first, step and count of the taps of the kernel, in the order of dz's rows.
         top: padding of dz.
         dilation: rows of dz between neighbouring taps.
-        count: rows of dx.
+        length: rows of dx.
     """
 
     taps: tuple[int, int, int]
     top: int
     dilation: int
-    count: int
+    length: int
 
 
 def phase(first: int, length: int, size: int, stride: int, dilation: int, pad: int) -> Phase:
@@ -150,11 +150,11 @@ def phase(first: int, length: int, size: int, stride: int, dilation: int, pad: i
     """
     taps = [k for k in range(size) if (first + pad - k * dilation) % stride == 0]
     step = stride // math.gcd(stride, dilation)
-    count = -(-(length - first) // stride)
+    rows = -(-(length - first) // stride)
     if not taps:
-        return Phase((0, 0, 0), 0, 1, count)
+        return Phase((0, 0, 0), 0, 1, rows)
     top = (taps[-1] * dilation - first - pad) // stride
-    return Phase((taps[-1], -step, len(taps)), top, step * dilation // stride, count)
+    return Phase((taps[-1], -step, len(taps)), top, step * dilation // stride, rows)
 
 
 def input_gradient(dz: Array, kernel: Array, window: Window, groups: int) -> Array:
@@ -171,7 +171,7 @@ def input_gradient(dz: Array, kernel: Array, window: Window, groups: int) -> Arr
             if row.taps[2] and col.taps[2]:
                 panels = panels_of(kernel, groups, row.taps, col.taps, True)
                 steps = Steps(
-                    1, 1, row.dilation, col.dilation, row.top, col.top, row.count, col.count
+                    1, 1, row.dilation, col.dilation, row.top, col.top, row.length, col.length
                 )
                 _convolve(dz, panels, dx, NO_CODES, steps, PLAIN, (h, SH, w, SW))
     return dx
