@@ -35,24 +35,34 @@ SMALLEST = 1 << 14  # bytes; malloc serves smaller arrays just as fast
 CAPACITY = 1 << 29  # bytes that may wait in the pool
 
 
+class Memory:
+    """Bytes of the pool, in use or not, and where in them an array may begin."""
+
+    __slots__ = ("address", "nbytes", "raw")
+
+    def __init__(self, size: int) -> None:
+        self.nbytes = size + ALIGNMENT
+        self.raw = np.empty(self.nbytes, np.uint8)
+        start = self.raw.ctypes.data
+        self.address = start + -start % ALIGNMENT
+
+
 class Block:
     """A piece of memory in use; its deletion returns the memory to the pool."""
 
-    __slots__ = ("__array_interface__", "_pool", "_raw")
+    __slots__ = ("__array_interface__", "_memory", "_pool")
 
-    def __init__(self, pool: Pool, raw: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._pool = pool
-        self._raw = raw
-        address = raw.ctypes.data
+    def __init__(self, pool: Pool, memory: Memory, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._pool, self._memory = pool, memory
         self.__array_interface__ = {
             "version": 3,
             "shape": shape,
             "typestr": dtype.str,
-            "data": (address + -address % ALIGNMENT, False),
+            "data": (memory.address, False),
         }
 
     def __del__(self) -> None:
-        self._pool.give_back(self._raw)
+        self._pool.give_back(self._memory)
 
 
 class Pool:
@@ -65,8 +75,8 @@ class Pool:
     def forget(self) -> None:
         """Begin anew: nothing waits, and nobody holds the lock."""
         self.free_bytes = 0
-        self._free: OrderedDict[int, list[Array]] = OrderedDict()  # stalest size first
-        self._returned: deque[Array] = deque()
+        self._free: OrderedDict[int, list[Memory]] = OrderedDict()  # stalest size first
+        self._returned: deque[Memory] = deque()
         self._lock = threading.Lock()
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -76,27 +86,26 @@ class Pool:
         if size < SMALLEST:
             return np.empty(shape, dtype)
         with self._lock:
-            self._tidy()
-            raw = self._take(size + ALIGNMENT)
-        if raw is None:
-            raw = np.empty(size + ALIGNMENT, np.uint8)
-        return np.asarray(Block(self, raw, shape, dtype))
+            if self._returned:
+                self._tidy()
+            memory = self._take(size + ALIGNMENT)
+        return np.asarray(Block(self, memory or Memory(size), shape, dtype))
 
-    def give_back(self, raw: Array) -> None:
+    def give_back(self, memory: Memory) -> None:
         """Called when a Block dies, which can be anywhere, even inside `empty`.
 
         The garbage collector may delete a Block while this thread holds the lock, so
         waiting for the lock could wait forever. Appending to a deque needs no lock;
         whoever holds it next does the rest.
         """
-        self._returned.append(raw)
+        self._returned.append(memory)
         if self._lock.acquire(blocking=False):
             try:
                 self._tidy()
             finally:
                 self._lock.release()
 
-    def _take(self, size: int) -> Array | None:
+    def _take(self, size: int) -> Memory | None:
         """Free memory of that size, else of up to twice the size, else None."""
         fits = size
         if fits not in self._free:
@@ -104,19 +113,19 @@ class Pool:
             if not fits:
                 return None
         waiting = self._free[fits]
-        raw = waiting.pop()  # the one freed last: likely still in the cache
+        memory = waiting.pop()  # the one freed last: likely still in the cache
         if not waiting:
             del self._free[fits]
         self.free_bytes -= fits
-        return raw
+        return memory
 
     def _tidy(self) -> None:
         """Sort what has been returned into the free lists, and drop what is too much."""
         while self._returned:
-            raw = self._returned.popleft()
-            self._free.setdefault(raw.nbytes, []).append(raw)
-            self._free.move_to_end(raw.nbytes)
-            self.free_bytes += raw.nbytes
+            memory = self._returned.popleft()
+            self._free.setdefault(memory.nbytes, []).append(memory)
+            self._free.move_to_end(memory.nbytes)
+            self.free_bytes += memory.nbytes
         while self.free_bytes > self.capacity:
             size, waiting = next(iter(self._free.items()))
             waiting.pop(0)
