@@ -275,14 +275,13 @@ ELSEWHERE = """
 from tests.backends.test_winograd import *
 print(microkernel.VECTOR.name)
 window, fill = slide((7, 9), (3, 3), (1, 1), "same"), Fill(0)
-for dtype in ("float32", "float64"):
-    for algorithm in (F2, F4):
-        for operation, (first, second) in shapes(2, window, 19, 37).items():
-            arguments = fill(first, dtype), fill(second, dtype)
-            exact = [argument.astype("float64") for argument in arguments]
-            expected = getattr(textbook, operation)(*exact, window, 1)
-            bound = winograd.ERROR[algorithm.m] if dtype == "float32" else EXACT
-            assert error(run(algorithm, operation, *arguments, window), expected) <= bound
+for algorithm in (F2, F4):
+    for operation, (first, second) in shapes(2, window, 19, 37).items():
+        arguments = fill(first, "float32"), fill(second, "float32")
+        exact = [argument.astype("float64") for argument in arguments]
+        expected = getattr(textbook, operation)(*exact, window, 1)
+        result = run(algorithm, operation, *arguments, window)
+        assert error(result, expected) <= winograd.ERROR[algorithm.m]
 """.replace("import *", "import *\nfrom tinyconv.backends.numba import microkernel", 1)
 
 
@@ -325,7 +324,7 @@ def test_a_kernel_that_stays_is_transformed_twice(transforms):
     assert len(transforms) == 2  # kept from the second time on
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
-    assert winograd_kernels.kept_bytes() == 36 * 20 * 2 * 32 * 4 or sys.platform != "linux"
+    assert winograd_kernels.kept_bytes() >= 36 * 20 * 40 * 4
 
 
 def test_a_changed_kernel_is_noticed(transforms):

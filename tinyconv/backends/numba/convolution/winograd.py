@@ -46,6 +46,7 @@ from tinyconv.backends.base import Array
 from tinyconv.backends.numba.convolution import winograd_kernels as kernels
 from tinyconv.backends.numba.convolution.case import ConvCase, Epilogue
 from tinyconv.backends.numba.convolution.packing import panel_width, tiled
+from tinyconv.backends.numba.convolution.winograd_kernels import odd_lines
 from tinyconv.backends.numba.convolution.winograd_loops import (
     PANELS,
     forward_kernel,
@@ -149,23 +150,23 @@ class Winograd:
         threads = tiling.shares * tiling.slices
         tiles = -(-N * tiling.rows * tiling.cols // tiling.shares)
         own = -(-panels // tiling.slices)  # panels of a thread
-        v_row = _odd_lines(max(C + lanes(dtype), height), dtype)
+        v_row = odd_lines(max(C + lanes(dtype), height), dtype)
         tile_bytes = self.taps * (v_row + own * width) * dtype.itemsize
         # Blocks short enough for the cache; but each block reads and writes the sums, so
         # longer ones where these are large.
         block = min(max(sum_bytes, GRADIENT_BYTES // 32), GRADIENT_BYTES) // tile_bytes
         block = max(1, min(max(ROWS, block), tiles))
         span = min(block, tiling.cols)
-        V = empty((threads, self.taps, _odd_lines(block * v_row, dtype)), dtype)
-        Z = empty((threads, self.taps, _odd_lines(own * block * width, dtype)), dtype)
+        V = empty((threads, self.taps, odd_lines(block * v_row, dtype)), dtype)
+        Z = empty((threads, self.taps, odd_lines(own * block * width, dtype)), dtype)
         strip = max((self.m + 2) * (span * self.m + 2) * C, self.m * span * self.m * F)
-        strips = empty((threads, _odd_lines(strip + lanes(dtype), dtype)), dtype)
-        sums = empty((tiling.shares, self.taps, panels, height, width), dtype)
+        strips = empty((threads, odd_lines(strip + lanes(dtype), dtype)), dtype)
+        sums = empty((tiling.shares, self.taps, odd_lines(panels * height * width, dtype)), dtype)
         (top, _), (left, _) = window.padding
         kernel_gradient_kernel(
-            x, dz, sums, V, v_row, Z, strips, self.m, top, left, *tiling, block
+            x, dz, sums, panels, height, V, v_row, Z, strips, self.m, top, left, *tiling, block
         )  # fmt: skip
-        return kernels.gradient(sums, self.m, C, F)
+        return kernels.gradient(sums, self.m, height, C, F)
 
     # ---- how the work is cut --------------------------------------------------
 
@@ -183,7 +184,8 @@ class Winograd:
     ) -> None:
         """Fill y (and codes) with the convolution of x and a transformed kernel."""
         x, dtype, F = np.ascontiguousarray(x), x.dtype, y.shape[3]
-        panels, C, width = U.shape[1:]
+        C, width = x.shape[3], panel_width(dtype)
+        panels = -(-F // width)
         padded_bias = np.zeros(panels * width, dtype)
         if bias is not None:
             padded_bias[:F] = bias
@@ -194,13 +196,13 @@ class Winograd:
         # F(2x2) has less than half of the taps of one of F(4x4).
         block = ROWS * (2 if C <= FEW_CHANNELS else 4) * (2 if self.m == 2 else 1)
         block = max(1, min(block, tiled(tiles)))
-        v_row, m_row = _odd_lines(C + lanes(dtype), dtype), _odd_lines(PANELS * width, dtype)
-        V = empty((threads, self.taps, _odd_lines(block * v_row, dtype)), dtype)
-        M = empty((threads, self.taps, _odd_lines(block * m_row, dtype)), dtype)
+        v_row, m_row = odd_lines(C + lanes(dtype), dtype), odd_lines(PANELS * width, dtype)
+        V = empty((threads, self.taps, odd_lines(block * v_row, dtype)), dtype)
+        M = empty((threads, self.taps, odd_lines(block * m_row, dtype)), dtype)
         strip = (self.m + 2) * (min(block, tiling.cols) * self.m + 2) * C + lanes(dtype)
-        strips = empty((threads, _odd_lines(strip, dtype)), dtype)
+        strips = empty((threads, odd_lines(strip, dtype)), dtype)
         forward_kernel(
-            x, U, padded_bias, y, codes, V, v_row, M, m_row, strips, self.m, *padding,
+            x, U, panels, padded_bias, y, codes, V, v_row, M, m_row, strips, self.m, *padding,
             *tiling, block, int(relu), pool,
         )  # fmt: skip
 
@@ -210,16 +212,6 @@ class Winograd:
         threads = thread_count()
         shares = max(1, min(threads, N * rows * cols // ROWS, most_shares))
         return Tiling(rows, cols, shares, min(threads // shares, panels))
-
-
-def _odd_lines(count: int, dtype: np.dtype) -> int:
-    """At least `count` numbers that fill an odd number of cache lines of 64 bytes.
-
-    What lies a power of two apart falls into the same few places of the cache, and a
-    transform writes 36 such numbers in a row.
-    """
-    line = 64 // dtype.itemsize
-    return (-(-count // line) | 1) * line
 
 
 F2, F4 = Winograd(2), Winograd(4)

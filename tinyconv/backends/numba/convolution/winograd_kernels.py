@@ -20,7 +20,7 @@ from tinyconv.backends.base import Array
 from tinyconv.backends.numba import tile_transforms as transforms
 from tinyconv.backends.numba._jit import jit, jit_parallel
 from tinyconv.backends.numba.convolution.packing import panel_width
-from tinyconv.backends.numba.microkernel import VECTOR
+from tinyconv.backends.numba.microkernel import VECTOR, VECTORS
 from tinyconv.backends.numba.workspace import empty
 
 KEPT_BYTES = 1 << 28  # of transformed kernels at most; VGG16 has 235 million bytes
@@ -37,14 +37,16 @@ reduce2, reduce4 = transforms.reduce2, transforms.reduce4
 def transform_group_loops(
     kernel: Array, U: Array, m: int, exchanged: bool, panel: int, first: int, last: int
 ) -> None:
-    """U[tap, p, c, v] = (G g G^T)[tap] for g = kernel[:, :, c, p*width + v], first <= c < last.
+    """U[tap, (p, c, v)] = (G g G^T)[tap] for g = kernel[:, :, c, p*width + v], first <= c < last.
 
     With `exchanged` it is the flipped kernel, kernel[::-1, ::-1, p*width + v, c], that is
     transformed, for the gradient of the input. Zero for filters that do not exist.
     """
-    _, P, C, width = U.shape
-    step, vector = P * C * width, VECTOR_BYTES // U.itemsize
-    F = kernel.shape[2] if exchanged else kernel.shape[3]
+    C, F = kernel.shape[2], kernel.shape[3]
+    if exchanged:
+        C, F = F, C
+    step, vector = U.shape[1], VECTOR_BYTES // U.itemsize
+    width = VECTORS * vector
     begin, used = panel * width, min(width, F - panel * width)
     g = np.zeros((last - first, 9, width), kernel.dtype)
     for tap in range(9):
@@ -67,22 +69,28 @@ def transform_group_loops(
                 expand2(g, source_at, 3 * width, width, U, u, 4 * step, step)
 
 
-def gradient_row_loops(sums: Array, dkernel: Array, m: int, panel: int, c: int) -> None:
-    """dkernel[i, j, c, p*width + v] = (G^T dU G)[i, j], dU[tap] = sum of sums[:, tap, p, c, v].
+def gradient_row_loops(
+    sums: Array, dkernel: Array, m: int, height: int, panel: int, c: int
+) -> None:
+    """dkernel[i, j, c, p*width + v] = (G^T dU G)[i, j], dU[tap] = sum of sums[:, tap, (p, c, v)].
 
-    The shares are added in their order, in the memory of the first.
+    sums (shares, taps, numbers) has `height` rows c in each panel. The shares are added in
+    their order, in the memory of the first.
     """
-    shares, taps, P, height, width = sums.shape
-    step, vector = P * height * width, VECTOR_BYTES // sums.itemsize
+    shares, taps, step = sums.shape
+    vector = VECTOR_BYTES // sums.itemsize
+    width = VECTORS * vector
     begin, used = panel * width, min(width, dkernel.shape[3] - panel * width)
+    row = (panel * height + c) * width
     for share in range(1, shares):
         for tap in range(taps):
-            total, more = sums[0, tap, panel, c], sums[share, tap, panel, c]
+            total = sums[0, tap, row : row + width]
+            more = sums[share, tap, row : row + width]
             for v in range(width):
                 total[v] += more[v]
     g = np.empty((9, width), sums.dtype)
     for v in range(0, width, vector):
-        u = (panel * height + c) * width + v
+        u = row + v
         if m == 4:
             reduce4(sums, u, 6 * step, step, g, v, 3 * width, width)
         else:
@@ -116,17 +124,21 @@ fingerprint_piece = jit(fingerprint_piece_loops)
 
 
 def transform_loops(kernel: Array, U: Array, m: int, exchanged: bool) -> None:
-    _, P, C, _ = U.shape
-    groups = (C + GROUP - 1) // GROUP
-    for i in prange(P * groups):
+    C, F = kernel.shape[2], kernel.shape[3]
+    if exchanged:
+        C, F = F, C
+    width = VECTORS * (VECTOR_BYTES // U.itemsize)
+    panels, groups = (F + width - 1) // width, (C + GROUP - 1) // GROUP
+    for i in prange(panels * groups):
         first = i % groups * GROUP
         transform_group(kernel, U, m, exchanged, i // groups, first, min(first + GROUP, C))
 
 
-def gradient_loops(sums: Array, dkernel: Array, m: int) -> None:
-    C = dkernel.shape[2]
-    for i in prange(sums.shape[2] * C):
-        gradient_row(sums, dkernel, m, i // C, i % C)
+def gradient_loops(sums: Array, dkernel: Array, m: int, height: int) -> None:
+    C, F = dkernel.shape[2], dkernel.shape[3]
+    width = VECTORS * (VECTOR_BYTES // sums.itemsize)
+    for i in prange((F + width - 1) // width * C):
+        gradient_row(sums, dkernel, m, height, i // C, i % C)
 
 
 def fingerprint_loops(words: Array, states: Array) -> None:
@@ -144,19 +156,32 @@ fingerprint_kernel = jit_parallel(fingerprint_loops)
 # ---- what they are used for ---------------------------------------------------
 
 
+def odd_lines(count: int, dtype: np.dtype) -> int:
+    """At least `count` numbers that fill an odd number of cache lines of 64 bytes.
+
+    What lies a power of two apart falls into the same few places of the cache, and a
+    transform writes 36 such numbers in a row.
+    """
+    line = 64 // dtype.itemsize
+    return (-(-count // line) | 1) * line
+
+
 def transform(kernel: Array, m: int, exchanged: bool) -> Array:
-    """U of a kernel (3, 3, C, F): (taps, panels of F, C, width), or C and F exchanged."""
+    """U of a kernel (3, 3, C, F): (taps, (panels of F, C, width)), or C and F exchanged."""
     C, F = kernel.shape[:1:-1] if exchanged else kernel.shape[2:]
     width = panel_width(kernel.dtype)
-    U = empty(((m + 2) ** 2, -(-F // width), C, width), kernel.dtype)
+    U = empty(((m + 2) ** 2, odd_lines(-(-F // width) * C * width, kernel.dtype)), kernel.dtype)
     transform_kernel(np.ascontiguousarray(kernel), U, m, exchanged)
     return U
 
 
-def gradient(sums: Array, m: int, C: int, F: int) -> Array:
-    """dkernel (3, 3, C, F) = G^T dU G, dU being the sum over the first axis of `sums`."""
+def gradient(sums: Array, m: int, height: int, C: int, F: int) -> Array:
+    """dkernel (3, 3, C, F) = G^T dU G, dU being the sum over the first axis of `sums`.
+
+    sums: (shares, taps, (panels of F, `height` >= C, width)).
+    """
     dkernel = empty((3, 3, C, F), sums.dtype)
-    gradient_kernel(sums, dkernel, m)
+    gradient_kernel(sums, dkernel, m, height)
     return dkernel
 
 

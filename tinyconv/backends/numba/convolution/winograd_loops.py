@@ -40,17 +40,18 @@ _half_sum = microkernel.make(HALF_ROWS, VECTORS, True)
 
 
 def product_loops(
-    V: Array, v_row: int, U: Array, M: Array, m_row: int, count: int, panel: int, last_panel: int
-) -> None:
+    V: Array, v_row: int, U: Array, M: Array, m_row: int, C: int, count: int, panel: int,
+    last_panel: int,
+) -> None:  # fmt: skip
     """M[tap] = V[tap] @ U[tap], filters of panel to last_panel - 1.
 
-    V (taps, tiles * v_row), U (taps, P, C, width), M (taps, tiles * m_row).
+    V (taps, tiles * v_row), U (taps, P * C * width), M (taps, tiles * m_row).
     """
-    taps, P, C, width = U.shape
-    for tap in range(taps):
-        v_tap, m_tap = tap * V.shape[1], tap * M.shape[1]
+    width = VECTORS * (VECTOR_BYTES // U.itemsize)
+    for tap in range(U.shape[0]):
+        v_tap, u_tap, m_tap = tap * V.shape[1], tap * U.shape[1], tap * M.shape[1]
         for p in range(panel, last_panel):
-            u, column = (tap * P + p) * C * width, m_tap + (p - panel) * width
+            u, column = u_tap + p * C * width, m_tap + (p - panel) * width
             i = 0
             while count - i > HALF_ROWS:
                 _product(
@@ -66,18 +67,18 @@ def product_loops(
 
 
 def sum_loops(
-    V: Array, v_row: int, Z: Array, dU: Array, C: int, count: int, block: int, panel: int,
-    last_panel: int,
+    V: Array, v_row: int, Z: Array, dU: Array, height: int, C: int, count: int, block: int,
+    panel: int, last_panel: int,
 ) -> None:  # fmt: skip
     """dU[tap] += V[tap]^T @ Z[tap]: the sum over `count` tiles, filters as above.
 
-    V (taps, tiles * v_row), Z (taps, panels * block * width), dU (taps, P, C or more, width).
+    V (taps, tiles * v_row), Z (taps, panels * block * width), dU (taps, P * height * width).
     """
-    taps, P, height, width = dU.shape
-    for tap in range(taps):
-        v_tap, z_tap = tap * V.shape[1], tap * Z.shape[1]
+    width = VECTORS * (VECTOR_BYTES // dU.itemsize)
+    for tap in range(dU.shape[0]):
+        v_tap, z_tap, u_tap = tap * V.shape[1], tap * Z.shape[1], tap * dU.shape[1]
         for p in range(panel, last_panel):
-            z, u = z_tap + (p - panel) * block * width, (tap * P + p) * height * width
+            z, u = z_tap + (p - panel) * block * width, u_tap + p * height * width
             c = 0
             while C - c > HALF_ROWS:
                 _sum(V, v_tap + c, 1, v_row, 0, Z, z, width, 0, dU, u + c * width, width, count, 1)
@@ -105,9 +106,10 @@ def forward_share_loops(
 ) -> None:  # fmt: skip
     """y = pool(relu(conv(x) + bias)) for the tiles first, ..., last - 1 and some panels of filters.
 
-    The transformed kernel U (taps, P, C, width); rows x cols tiles an image; V, M, strip: scratch.
+    U (taps, P * C * width): the transformed kernel; rows x cols tiles an image; scratch: the rest.
     """
-    width, flat_y, flat_codes = U.shape[3], y.reshape(-1), codes.reshape(-1)
+    width = VECTORS * (VECTOR_BYTES // U.itemsize)
+    C, flat_y, flat_codes = x.shape[3], y.reshape(-1), codes.reshape(-1)
     beside = np.empty(m * m * (VECTOR_BYTES // y.itemsize), y.dtype)
     codes_beside = np.empty(beside.size, np.uint8)
     for start in range(first, last, block):
@@ -115,7 +117,7 @@ def forward_share_loops(
         input_tiles(x, V, v_row, strip, m, top, left, rows, cols, start, count)
         for panel in range(first_panel, last_panel, PANELS):
             end = min(panel + PANELS, last_panel)
-            multiply_tiles(V, v_row, U, M, m_row, count, panel, end)
+            multiply_tiles(V, v_row, U, M, m_row, C, count, panel, end)
             output_tiles(
                 M, m_row, y, flat_y, flat_codes, beside, codes_beside, bias, m, rows, cols, start,
                 count, panel * width, min(end * width, y.shape[3]), relu, pool,
@@ -123,22 +125,21 @@ def forward_share_loops(
 
 
 def gradient_share_loops(
-    x: Array, dz: Array, dU: Array, V: Array, v_row: int, Z: Array, strip: Array, m: int,
-    top: int, left: int, rows: int, cols: int, first: int, last: int, first_panel: int,
+    x: Array, dz: Array, dU: Array, height: int, V: Array, v_row: int, Z: Array, strip: Array,
+    m: int, top: int, left: int, rows: int, cols: int, first: int, last: int, first_panel: int,
     last_panel: int, block: int,
 ) -> None:  # fmt: skip
-    """dU[tap] = V[tap]^T @ Z[tap], the same tiles and panels; dU (taps, P, C or more, width)."""
-    C = x.shape[3]
+    """dU[tap] = V[tap]^T @ Z[tap], the same tiles and panels; dU (taps, P * height * width)."""
+    C, width = x.shape[3], VECTORS * (VECTOR_BYTES // dU.itemsize)
     for tap in range(dU.shape[0]):
-        for panel in range(first_panel, last_panel):
-            place = dU[tap, panel].reshape(-1)
-            for i in range(place.size):
-                place[i] = 0
+        own = dU[tap, first_panel * height * width : last_panel * height * width]
+        for i in range(own.size):
+            own[i] = 0
     for start in range(first, last, block):
         count = min(block, last - start)
         input_tiles(x, V, v_row, strip, m, top, left, rows, cols, start, count)
         spread_tiles(dz, Z, strip, m, rows, cols, start, count, block, first_panel, last_panel)
-        sum_tiles(V, v_row, Z, dU, C, count, block, first_panel, last_panel)
+        sum_tiles(V, v_row, Z, dU, height, C, count, block, first_panel, last_panel)
 
 
 forward_share = jit(forward_share_loops)
@@ -146,12 +147,12 @@ gradient_share = jit(gradient_share_loops)
 
 
 def forward_loops(
-    x: Array, U: Array, bias: Array, y: Array, codes: Array, V: Array, v_row: int, M: Array,
-    m_row: int, strips: Array, m: int, top: int, left: int, rows: int, cols: int, shares: int,
-    slices: int, block: int, relu: int, pool: int,
+    x: Array, U: Array, P: int, bias: Array, y: Array, codes: Array, V: Array, v_row: int,
+    M: Array, m_row: int, strips: Array, m: int, top: int, left: int, rows: int, cols: int,
+    shares: int, slices: int, block: int, relu: int, pool: int,
 ) -> None:  # fmt: skip
-    """Thread t does share t // slices of the tiles, slice t % slices of the panels of filters."""
-    tiles, P = x.shape[0] * rows * cols, U.shape[1]
+    """Thread t does share t // slices of the tiles, slice t % slices of the P panels of filters."""
+    tiles = x.shape[0] * rows * cols
     for t in prange(shares * slices):
         share, part = t // slices, t % slices
         forward_share(
@@ -162,15 +163,16 @@ def forward_loops(
 
 
 def kernel_gradient_loops(
-    x: Array, dz: Array, sums: Array, V: Array, v_row: int, Z: Array, strips: Array, m: int,
-    top: int, left: int, rows: int, cols: int, shares: int, slices: int, block: int,
+    x: Array, dz: Array, sums: Array, P: int, height: int, V: Array, v_row: int, Z: Array,
+    strips: Array, m: int, top: int, left: int, rows: int, cols: int, shares: int, slices: int,
+    block: int,
 ) -> None:  # fmt: skip
     """The same; sums[share] = dU over the tiles of that share."""
-    tiles, P = x.shape[0] * rows * cols, sums.shape[2]
+    tiles = x.shape[0] * rows * cols
     for t in prange(shares * slices):
         share, part = t // slices, t % slices
         gradient_share(
-            x, dz, sums[share], V[t], v_row, Z[t], strips[t], m, top, left, rows, cols,
+            x, dz, sums[share], height, V[t], v_row, Z[t], strips[t], m, top, left, rows, cols,
             tiles * share // shares, tiles * (share + 1) // shares,
             part * P // slices, (part + 1) * P // slices, block,
         )  # fmt: skip
