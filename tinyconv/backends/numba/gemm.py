@@ -39,9 +39,7 @@ from tinyconv.backends.numba.workspace import empty
 K_BLOCK, M_BLOCK, N_BLOCK = 512, 128, 1024
 PAD = 16  # numbers between copied rows, lest they share a place in the cache
 TRANSPOSED = 64  # k of a column that are copied in one go
-TINY = (
-    1 << 18
-)  # multiplications (6 us): up to so many BLAS starts no threads, and its way is shorter
+TINY = 1 << 18  # multiplications (6 us) that BLAS starts no thread for, and its way is shorter
 SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
 
 # Heights of a tile. 16 sums are independent enough to keep the multipliers busy, and small
@@ -115,16 +113,30 @@ def copy_b_loops(
 copy_b = jit(copy_b_loops)
 
 
+def tile_loops(
+    height: int, A: Array, a0: int, a_row: int, a_col: int, B: Array, b0: int, width: int,
+    C: Array, c0: int, c_row: int, K: int,
+) -> None:  # fmt: skip
+    """A tile of C = so many rows of A @ a panel of B."""
+    if height == TALL:
+        _tall(A, a0, a_row, a_col, 0, B, b0, width, 0, C, c0, c_row, K, 1)
+    else:
+        _low(A, a0, a_row, a_col, 0, B, b0, width, 0, C, c0, c_row, K, 1)
+
+
+tile_kernel = jit(tile_loops)
+
+
 def put_loops(
     tile: Array, rows: int, columns: int, width: int, C: Array, c0: int, c_row: int, c_col: int,
     bias: Array, bias0: int, bias_col: int, first: bool, relu: bool,
 ) -> None:  # fmt: skip
-    """C = relu(C + tile + bias); C counts unless `first`, the bias unless it is empty.
+    """C = relu(C + tile), or relu(tile + bias) if it is the `first`; the bias may be empty.
 
     The bias belongs to the columns, or where bias_col is 0 to the rows.
     """
     zero = tile.dtype.type(0)
-    if bias.size > 0:
+    if first and bias.size > 0:
         for i in range(rows):
             source = tile[i * width : i * width + columns]
             if bias_col == 1:
@@ -188,25 +200,23 @@ def block_loops(
                     for i in range(m, m_end, height):
                         rows = min(height, m_end - i)
                         whole = first and plain and rows == height and columns == width
-                        target, start, row = tile, 0, width
+                        start, row = 0, width
                         if whole:
-                            target, start, row = C, i * c_row + j, c_row
+                            start, row = i * c_row + j, c_row
                         a0, b0 = (i - m) * copy_row, panel * (k_count * width + PAD)
-                        if height == TALL:
-                            _tall(
-                                a_copy, a0, copy_row, copy_col, 0, b_copy, b0, width, 0,
-                                target, start, row, k_count, 1,
+                        if whole:
+                            tile_kernel(
+                                height, a_copy, a0, copy_row, copy_col, b_copy, b0, width,
+                                C, start, row, k_count,
                             )  # fmt: skip
                         else:
-                            _low(
-                                a_copy, a0, copy_row, copy_col, 0, b_copy, b0, width, 0,
-                                target, start, row, k_count, 1,
+                            tile_kernel(
+                                height, a_copy, a0, copy_row, copy_col, b_copy, b0, width,
+                                tile, start, row, k_count,
                             )  # fmt: skip
-                        if not whole:
                             put(
                                 tile, rows, columns, width, C, i * c_row + j * c_col, c_row, c_col,
-                                bias[: bias.size if first else 0], i * bias_row + j * bias_col,
-                                bias_col, first, relu and last,
+                                bias, i * bias_row + j * bias_col, bias_col, first, relu and last,
                             )  # fmt: skip
 
 
