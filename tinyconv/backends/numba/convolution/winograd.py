@@ -62,7 +62,8 @@ from tinyconv.geometry import Window
 ERROR = {2: 5e-6, 4: 2e-5}
 
 FEW_CHANNELS = 128  # up to which a block of tiles is short
-GRADIENT_BYTES = 1 << 24  # transformed tiles of one block, at most
+SHORT_BYTES = 1 << 19  # transformed tiles of a short block in the gradient of the kernel,
+GRADIENT_BYTES = 1 << 26  # and of long blocks, of all threads together
 SUM_BYTES = 1 << 27  # sums over the tiles, of all threads together
 
 
@@ -154,7 +155,7 @@ class Winograd:
         tile_bytes = self.taps * (v_row + own * width) * dtype.itemsize
         # Blocks short enough for the cache; but each block reads and writes the sums, so
         # longer ones where these are large.
-        block = min(max(sum_bytes, GRADIENT_BYTES // 32), GRADIENT_BYTES) // tile_bytes
+        block = min(max(sum_bytes, SHORT_BYTES), GRADIENT_BYTES // threads) // tile_bytes
         block = max(1, min(max(ROWS, block), tiles))
         span = min(block, tiling.cols)
         V = empty((threads, self.taps, odd_lines(block * v_row, dtype)), dtype)
