@@ -32,13 +32,12 @@ from numba import prange
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba import microkernel
 from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba.gemm_copies import PAD, copy_a, copy_b, put
 from tinyconv.backends.numba.threads import thread_count
 from tinyconv.backends.numba.vector_product import vector_matmul
 from tinyconv.backends.numba.workspace import empty
 
 K_BLOCK, M_BLOCK, N_BLOCK = 512, 128, 1024
-PAD = 16  # numbers between copied rows, lest they share a place in the cache
-TRANSPOSED = 64  # k of a column that are copied in one go
 TINY = 1 << 18  # multiplications (6 us) that BLAS starts no thread for, and its way is shorter
 SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
 
@@ -50,67 +49,6 @@ _low = microkernel.make(LOW, microkernel.VECTORS, False)
 
 
 # ---- kernels; matrices are flat memory with the strides of their rows and columns ------
-
-
-def copy_a_loops(
-    A: Array, a0: int, a_row: int, a_col: int, rows: int, K: int,
-    copy: Array, copy_row: int, copy_col: int, height: int,
-) -> None:  # fmt: skip
-    """copy[i*copy_row + k*copy_col] = A[i, k], and zeros in the rows that fill the last tile.
-
-    A row of A is copied in one go, or where A is transposed a column.
-    """
-    zero = copy.dtype.type(0)
-    padded = (rows + height - 1) // height * height
-    if a_col == 1:
-        for i in range(rows):
-            source = A[a0 + i * a_row : a0 + i * a_row + K]
-            target = copy[i * copy_row : i * copy_row + K]
-            for k in range(K):
-                target[k] = source[k]
-        for i in range(rows, padded):
-            copy[i * copy_row : i * copy_row + K] = zero
-    else:
-        for k in range(K):
-            source = A[a0 + k * a_col : a0 + k * a_col + rows]
-            target = copy[k * copy_col : k * copy_col + padded]
-            for i in range(rows):
-                target[i] = source[i]
-            for i in range(rows, padded):
-                target[i] = zero
-
-
-copy_a = jit(copy_a_loops)
-
-
-def copy_b_loops(
-    B: Array, b0: int, b_row: int, b_col: int, K: int, columns: int, width: int, copy: Array
-) -> None:
-    """copy[panel, k, j] = B[k, panel*width + j], and zeros that fill the last panel."""
-    panels, size = (columns + width - 1) // width, K * width + PAD
-    zero = copy.dtype.type(0)
-    if columns < panels * width:
-        copy[(panels - 1) * size : panels * size] = zero
-    if b_col == 1:
-        for k in range(K):
-            for panel in range(panels):
-                count = min(width, columns - panel * width)
-                start = b0 + k * b_row + panel * width
-                source = B[start : start + count]
-                target = copy[panel * size + k * width : panel * size + k * width + count]
-                for j in range(count):
-                    target[j] = source[j]
-        return
-    for first in range(0, K, TRANSPOSED):
-        count = min(TRANSPOSED, K - first)
-        for j in range(columns):
-            source = B[b0 + j * b_col + first : b0 + j * b_col + first + count]
-            place = j // width * size + first * width + j % width
-            for k in range(count):
-                copy[place + k * width] = source[k]
-
-
-copy_b = jit(copy_b_loops)
 
 
 def tile_loops(
@@ -125,51 +63,6 @@ def tile_loops(
 
 
 tile_kernel = jit(tile_loops)
-
-
-def put_loops(
-    tile: Array, rows: int, columns: int, width: int, C: Array, c0: int, c_row: int, c_col: int,
-    bias: Array, bias0: int, bias_col: int, first: bool, relu: bool,
-) -> None:  # fmt: skip
-    """C = relu(C + tile), or relu(tile + bias) if it is the `first`; the bias may be empty.
-
-    The bias belongs to the columns, or where bias_col is 0 to the rows.
-    """
-    zero = tile.dtype.type(0)
-    if first and bias.size > 0:
-        for i in range(rows):
-            source = tile[i * width : i * width + columns]
-            if bias_col == 1:
-                own = bias[bias0 : bias0 + columns]
-                for j in range(columns):
-                    source[j] += own[j]
-            else:
-                for j in range(columns):
-                    source[j] += bias[bias0 + i]
-    if c_col == 1:
-        for i in range(rows):
-            source = tile[i * width : i * width + columns]
-            target = C[c0 + i * c_row : c0 + i * c_row + columns]
-            if not first:
-                for j in range(columns):
-                    source[j] += target[j]
-            if relu:
-                for j in range(columns):
-                    target[j] = zero if source[j] < zero else source[j]  # NaN stays NaN
-            else:
-                for j in range(columns):
-                    target[j] = source[j]
-    else:
-        for j in range(columns):
-            target = C[c0 + j * c_col : c0 + j * c_col + rows]
-            for i in range(rows):
-                value = tile[i * width + j]
-                if not first:
-                    value += target[i]
-                target[i] = zero if relu and value < zero else value
-
-
-put = jit(put_loops)
 
 
 def block_loops(
