@@ -14,7 +14,7 @@ def test_every_layer_by_every_algorithm_that_can(tmp_path, capsys):
     assert all(name in shown for name in ALGORITHMS)
     found = json.loads(numbers.read_text())["results"]
     assert found.pop("peak GFLOP/s") > 1
-    assert list(found)[0] == "cnn: 2x28x28x1 3x3 32 forward"
+    assert next(iter(found)) == "cnn: 2x28x28x1 3x3 32 forward"
     assert len(found) == 6
     for case in found.values():
         assert case["chosen"] in case["GFLOP/s"]

@@ -6,8 +6,9 @@ The pool is the commonest one, 2x2 pixels, stride 2, nothing padded. What the wa
 needs is one byte a pooled value, its code: the tap 0..3 of the (first) maximum, or SHUT
 where ReLU let nothing through.
 
-Written out for one pixel in plain loops below; whole vectors of channels go through the
-same steps in tile_transforms.py, and the loops do the channels that are left over.
+Vectors of channels go through these steps in tile_transforms.py; here are the loops over
+pixels, with buffers for the channels that do not fill a vector. `finish` is the same
+slowly, in passes over the whole array.
 """
 
 from __future__ import annotations
@@ -17,65 +18,24 @@ from numba import prange
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba.activations import bias_kernel, bias_relu_kernel
 from tinyconv.backends.numba.convolution.case import SHUT, Epilogue
 from tinyconv.backends.numba.microkernel import lanes
-from tinyconv.backends.numba.rows import partial_sums
+from tinyconv.backends.numba.pooling import max_pool_2x2_kernel
+from tinyconv.backends.numba.rows import as_rows, partial_sums
 from tinyconv.backends.numba.tile_transforms import codes1, finish1, pool1, unpool
 from tinyconv.backends.numba.workspace import empty
 
-# ---- one pixel, any number of channels ---------------------------------------------
+# ---- forward -------------------------------------------------------------------------
 
 
-def finish_loops(z: Array, bias: Array, y: Array, relu: int) -> None:
-    """y[c] = relu(z[c] + bias[c]). NaN stays NaN: it is not < 0."""
-    zero = z.dtype.type(0)
-    for c in range(y.size):
-        v = z[c] + bias[c]
-        y[c] = zero if relu and v < zero else v
+def put_loops(source: Array, target: Array, first: int, count: int) -> None:
+    """target[first + v] = source[v], v < count."""
+    for v in range(count):
+        target[first + v] = source[v]
 
 
-def finish_pool_loops(
-    z0: Array, z1: Array, z2: Array, z3: Array, bias: Array, y: Array, codes: Array, relu: int
-) -> None:
-    """y[c] = relu(max(z0[c] .. z3[c]) + bias[c]) and its code.
-
-    A later tap wins if it is greater, or the first NaN; `not v <= best` says both.
-    """
-    zero = z0.dtype.type(0)
-    for c in range(y.size):
-        best, tap = z0[c] + bias[c], 0
-        for later, v in enumerate((z1[c] + bias[c], z2[c] + bias[c], z3[c] + bias[c])):
-            if best == best and not v <= best:
-                best, tap = v, later + 1
-        y[c] = zero if relu and best < zero else best
-        if codes.size:
-            codes[c] = SHUT if relu and not best > zero else tap
-
-
-def unpool_loops(
-    g: Array, codes: Array, dz0: Array, dz1: Array, dz2: Array, dz3: Array, dbias: Array
-) -> None:
-    """g[c] goes to the tap that its code names, zero to the others; dbias[c] += what arrives.
-
-    Shut is a factor of 0, not a choice: NaN must not vanish.
-    """
-    zero = g.dtype.type(0)
-    for c in range(g.size):
-        v = g[c] * zero if codes[c] == SHUT else g[c]
-        tap = codes[c] & 3
-        dz0[c] = v if tap == 0 else zero
-        dz1[c] = v if tap == 1 else zero
-        dz2[c] = v if tap == 2 else zero
-        dz3[c] = v if tap == 3 else zero
-        dbias[c] += v
-
-
-finish_pixel = jit(finish_loops)
-finish_pool_pixel = jit(finish_pool_loops)
-unpool_pixel = jit(unpool_loops)
-
-
-# ---- many pixels --------------------------------------------------------------------
+put = jit(put_loops)
 
 
 def finish_band_loops(
@@ -84,56 +44,32 @@ def finish_band_loops(
 ) -> None:  # fmt: skip
     """Rows of one image, filters f ... f + used - 1, from the scratch z into the result y.
 
-    z (rows, at least OW, at least used); y, and codes if it is not empty, (N, YH, YW, F).
-    Row i of z is row first + i of the output, which goes to y[n, h0 + hs * row], or to
-    row // 2 where it is pooled; columns likewise.
+    z (at least rows, at least OW, whole vectors); y, and codes if it is not empty,
+    (N, YH, YW, F); bias with zeros after its end. Row i of z is row first + i of the output,
+    which goes to y[n, h0 + hs * row], or to row // 2 where it is pooled; columns likewise.
     """
     width = lanes(z.dtype)
     whole = used // width * width
     _, YH, YW, F = y.shape
     z_row, z_col = z.shape[1] * z.shape[2], z.shape[2]
+    rest, rest_codes = np.empty(width, z.dtype), np.empty(width, codes.dtype)
     if pool:
         for i in range(rows // 2):
             for j in range(OW // 2):
                 h, source = first // 2 + i, 2 * i * z_row + 2 * j * z_col
                 target = ((n * YH + h) * YW + j) * F + f
                 for c in range(0, whole, width):
+                    at, to = source + c, target + c
                     if codes.size:
-                        codes1(
-                            z,
-                            source + c,
-                            z_row,
-                            z_col,
-                            y,
-                            target + c,
-                            0,
-                            0,
-                            bias,
-                            f + c,
-                            relu,
-                            codes,
-                        )
+                        codes1(z, at, z_row, z_col, y, to, 0, 0, bias, f + c, relu, codes)
                     else:
-                        pool1(
-                            z,
-                            source + c,
-                            z_row,
-                            z_col,
-                            y,
-                            target + c,
-                            0,
-                            0,
-                            bias,
-                            f + c,
-                            relu,
-                            codes,
-                        )
+                        pool1(z, at, z_row, z_col, y, to, 0, 0, bias, f + c, relu, codes)
                 if whole < used:
-                    z0, z1 = z[2 * i, 2 * j, whole:], z[2 * i, 2 * j + 1, whole:]
-                    z2, z3 = z[2 * i + 1, 2 * j, whole:], z[2 * i + 1, 2 * j + 1, whole:]
-                    result = y.reshape(-1)[target + whole : target + used]
-                    code = codes.reshape(-1)[target + whole : target + used]
-                    finish_pool_pixel(z0, z1, z2, z3, bias[f + whole :], result, code, relu)
+                    at = source + whole
+                    codes1(z, at, z_row, z_col, rest, 0, 0, 0, bias, f + whole, relu, rest_codes)
+                    put(rest, y.reshape(-1), target + whole, used - whole)
+                    if codes.size:
+                        put(rest_codes, codes.reshape(-1), target + whole, used - whole)
     else:
         for i in range(rows):
             for j in range(OW):
@@ -142,67 +78,80 @@ def finish_band_loops(
                 for c in range(0, whole, width):
                     finish1(z, source + c, 0, 0, y, target + c, 0, 0, bias, f + c, relu, codes)
                 if whole < used:
-                    result = y.reshape(-1)[target + whole : target + used]
-                    finish_pixel(z[i, j, whole:], bias[f + whole :], result, relu)
+                    at = source + whole
+                    finish1(z, at, 0, 0, rest, 0, 0, 0, bias, f + whole, relu, codes)
+                    put(rest, y.reshape(-1), target + whole, used - whole)
 
 
 finish_band = jit(finish_band_loops)
 
 
-def finish_all_loops(
-    z: Array, y: Array, codes: Array, bias: Array, OH: int, OW: int, relu: int, pool: int
-) -> None:
-    """z (N, at least OH, at least OW, F), one pair of rows after the other."""
-    pairs = (OH + 1) // 2
-    for r in prange(z.shape[0] * pairs):
-        n, first = r // pairs, r % pairs * 2
-        rows = min(2, OH - first)
-        finish_band(
-            z[n, first : first + rows], y, codes, bias, n, 0, z.shape[3], rows, OW, first,
-            0, 1, 0, 1, relu, pool,
-        )  # fmt: skip
+# ---- backward ------------------------------------------------------------------------
 
 
 def unpool_band_loops(
     dy: Array, codes: Array, dz: Array, dbias: Array, n: int, i: int, f: int, used: int,
     d0: int, d_row: int, d_col: int,
 ) -> None:  # fmt: skip
-    """Pooled row i of image n, filters f ... f + used - 1, to two rows of dz from d0 on."""
+    """Pooled row i of image n, filters f ... f + used - 1, to two rows of dz from d0 on.
+
+    What is left over beside whole vectors goes through buffers of one vector.
+    """
     width = lanes(dy.dtype)
     whole = used // width * width
+    rest = used - whole
     _, PH, PW, F = dy.shape
+    g, g_codes = np.zeros(width, dy.dtype), np.zeros(width, codes.dtype)
+    window, sums = np.empty(4 * width, dy.dtype), np.zeros(width, dy.dtype)
     for j in range(PW):
         source, target = ((n * PH + i) * PW + j) * F + f, d0 + 2 * j * d_col
         for c in range(0, whole, width):
             unpool(dy, source + c, codes, dz, target + c, d_row, d_col, dbias, f + c)
-        if whole < used:
-            flat, c = dz.reshape(-1), target + whole
-            unpool_pixel(
-                dy.reshape(-1)[source + whole : source + used],
-                codes.reshape(-1)[source + whole :], flat[c:], flat[c + d_col :],
-                flat[c + d_row :], flat[c + d_row + d_col :], dbias[f + whole :],
-            )  # fmt: skip
+        if rest:
+            put(dy.reshape(-1)[source + whole :], g, 0, rest)
+            put(codes.reshape(-1)[source + whole :], g_codes, 0, rest)
+            unpool(g, 0, g_codes, window, 0, 2 * width, width, sums, 0)
+            for tap in range(4):
+                to = target + whole + tap // 2 * d_row + tap % 2 * d_col
+                put(window[tap * width :], dz.reshape(-1), to, rest)
+    for v in range(rest):
+        dbias[f + whole + v] += sums[v]
 
 
 unpool_band = jit(unpool_band_loops)
 
 
+def unpool_share_loops(
+    dy: Array, codes: Array, dz: Array, dbias: Array, first: int, last: int
+) -> None:
+    """The pooled rows first ... last - 1, counted over the batch, and their sum for dbias."""
+    _, OH, OW, F = dz.shape
+    PH, PW = dy.shape[1], dy.shape[2]
+    zero, flat = dz.dtype.type(0), dz.reshape(-1)
+    for f in range(F):
+        dbias[f] = zero
+    for r in range(first, last):
+        n, i = r // PH, r % PH
+        d0 = (n * OH + 2 * i) * OW * F
+        unpool_band(dy, codes, dz, dbias, n, i, 0, F, d0, OW * F, F)
+        for row in range(2):  # an odd column, which no pool has seen
+            for c in range((row * OW + 2 * PW) * F, (row + 1) * OW * F):
+                flat[d0 + c] = zero
+        if i == PH - 1:
+            for c in range(2 * OW * F, (OH - 2 * i) * OW * F):
+                flat[d0 + c] = zero
+
+
+unpool_share = jit(unpool_share_loops)
+
+
 def unpool_all_loops(dy: Array, codes: Array, dz: Array, partial: Array) -> None:
     """dz (N, OH, OW, F) of dy (N, OH // 2, OW // 2, F); partial[p] is a share's sum for dbias."""
-    N, OH, OW, F = dz.shape
-    PH, PW, P = dy.shape[1], dy.shape[2], partial.shape[0]
-    zero = dz.dtype.type(0)
+    rows, P = dy.shape[0] * dy.shape[1], partial.shape[0]
     for p in prange(P):
-        partial[p] = zero
-        for r in range(p * N * PH // P, (p + 1) * N * PH // P):
-            n, i = r // PH, r % PH
-            unpool_band(dy, codes, dz, partial[p], n, i, 0, F, (n * OH + 2 * i) * OW * F, OW * F, F)
-            dz[n, 2 * i : 2 * i + 2, 2 * PW :] = zero  # an odd column, which no pool has seen
-            if i == PH - 1:
-                dz[n, 2 * PH :] = zero
+        unpool_share(dy, codes, dz, partial[p], p * rows // P, (p + 1) * rows // P)
 
 
-finish_kernel = jit_parallel(finish_all_loops)
 unpool_kernel = jit_parallel(unpool_all_loops)
 
 
@@ -220,22 +169,29 @@ def results(shape: tuple[int, ...], epilogue: Epilogue, dtype: np.dtype) -> tupl
 
 
 def bias_of(epilogue: Epilogue, filters: int, dtype: np.dtype) -> Array:
-    """The bias, or zeros."""
-    if epilogue.bias is None:
-        return np.zeros(filters, dtype)
-    return np.ascontiguousarray(epilogue.bias)
+    """The bias, or zeros, and zeros after it for the last vector."""
+    bias = np.zeros(filters + lanes(dtype), dtype)
+    if epilogue.bias is not None:
+        bias[:filters] = epilogue.bias
+    return bias
 
 
 def finish(z: Array, epilogue: Epilogue) -> tuple[Array, Array | None]:
-    """The epilogue in a pass of its own, for algorithms that do not include it."""
-    if epilogue.bias is None and not epilogue.relu and not epilogue.pool:
+    """The epilogue in passes of its own, for algorithms that do not include it.
+
+    z is contiguous, and may be overwritten.
+    """
+    if epilogue.bias is not None or epilogue.relu:
+        bias = np.zeros(z.shape[3], z.dtype)
+        bias[:] = 0 if epilogue.bias is None else epilogue.bias
+        (bias_relu_kernel if epilogue.relu else bias_kernel)(as_rows(z), bias)
+    if not epilogue.pool:
         return z, None
-    y, codes = results(z.shape, epilogue, z.dtype)
-    OH, OW = z.shape[1:3]
-    if epilogue.pool:
-        OH, OW = OH // 2 * 2, OW // 2 * 2
-    bias = bias_of(epilogue, z.shape[3], z.dtype)
-    finish_kernel(z, y, codes, bias, OH, OW, int(epilogue.relu), int(epilogue.pool))
+    y, _ = results(z.shape, epilogue, z.dtype)
+    codes = empty(y.shape, np.uint8)
+    max_pool_2x2_kernel(z, y, codes, 2, 2)
+    if epilogue.relu and epilogue.codes:
+        np.copyto(codes, np.uint8(SHUT), where=~(y > 0))
     return y, codes if epilogue.codes else None
 
 

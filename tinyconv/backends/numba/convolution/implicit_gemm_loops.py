@@ -7,7 +7,7 @@ from numba import prange
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba._jit import jit, jit_parallel
 from tinyconv.backends.numba.convolution.epilogue import finish_band, unpool_band
-from tinyconv.backends.numba.convolution.packing import bordered, pack_pixels
+from tinyconv.backends.numba.convolution.packing import bordered, clear, pack_pixels
 from tinyconv.backends.numba.microkernel import HALF_ROWS, ROWS, VECTORS, make
 
 SHORT_ROWS = 3  # a kernel row of one channel: few numbers, but an exact fit
@@ -78,7 +78,7 @@ def multiply_band_loops(
     """
     KH, KW, C, width = panel.shape
     if pieces:
-        z[:rows] = z.dtype.type(0)
+        clear(z.reshape(-1))
     for i in range(rows):
         c = i * z.shape[1] * width
         if pieces:
@@ -93,33 +93,49 @@ def multiply_band_loops(
 multiply_band = jit(multiply_band_loops)
 
 
+def forward_share_loops(
+    x: Array, panels: Array, bias: Array, y: Array, codes: Array, image: Array, z: Array,
+    first_band: int, last_band: int, SH: int, SW: int, DH: int, DW: int, top: int, left: int,
+    OH: int, OW: int, height: int, width: int, h0: int, hs: int, w0: int, ws: int, relu: int,
+    pool: int,
+) -> None:  # fmt: skip
+    """One thread's bands: copy, multiply, finish."""
+    C = x.shape[3]
+    G, P, KH, _, Cg, panel = panels.shape
+    Fg = y.shape[3] // G
+    bands = -(-OH // height)
+    for index in range(first_band, last_band):
+        n, first = index // bands, index % bands * height
+        rows = min(height, OH - first)
+        seen = (rows - 1) * SH + (KH - 1) * DH + 1
+        bordered(x[n], image, first * SH - top, left, seen, width)
+        for g in range(G):
+            for p in range(P):
+                multiply_band(
+                    image, g * Cg, SH, DH, SW * C, width * C, DW * C, panels[g, p], z, rows,
+                    OW, G > 1 or DW > 1,
+                )  # fmt: skip
+                finish_band(
+                    z, y, codes, bias, n, g * Fg + p * panel, min(panel, Fg - p * panel),
+                    rows, OW, first, h0, hs, w0, ws, relu, pool,
+                )  # fmt: skip
+
+
+forward_share = jit(forward_share_loops)
+
+
 def forward_loops(
     x: Array, panels: Array, bias: Array, y: Array, codes: Array, images: Array, sums: Array,
     SH: int, SW: int, DH: int, DW: int, top: int, left: int, OH: int, OW: int, height: int,
     width: int, h0: int, hs: int, w0: int, ws: int, relu: int, pool: int,
 ) -> None:  # fmt: skip
-    """Every thread takes its share of all bands: copy, multiply, finish."""
-    N, C, T = x.shape[0], x.shape[3], images.shape[0]
-    G, P, KH, _, Cg, panel = panels.shape
-    Fg = y.shape[3] // G
-    bands = -(-OH // height)
+    """Every thread takes its share of all bands."""
+    bands, T = x.shape[0] * -(-OH // height), images.shape[0]
     for t in prange(T):
-        image, z = images[t], sums[t]
-        for index in range(t * N * bands // T, (t + 1) * N * bands // T):
-            n, first = index // bands, index % bands * height
-            rows = min(height, OH - first)
-            seen = (rows - 1) * SH + (KH - 1) * DH + 1
-            bordered(x[n], image, first * SH - top, left, seen, width)
-            for g in range(G):
-                for p in range(P):
-                    multiply_band(
-                        image, g * Cg, SH, DH, SW * C, width * C, DW * C, panels[g, p], z, rows,
-                        OW, G > 1 or DW > 1,
-                    )  # fmt: skip
-                    finish_band(
-                        z, y, codes, bias, n, g * Fg + p * panel, min(panel, Fg - p * panel),
-                        rows, OW, first, h0, hs, w0, ws, relu, pool,
-                    )  # fmt: skip
+        forward_share(
+            x, panels, bias, y, codes, images[t], sums[t], t * bands // T, (t + 1) * bands // T,
+            SH, SW, DH, DW, top, left, OH, OW, height, width, h0, hs, w0, ws, relu, pool,
+        )  # fmt: skip
 
 
 forward_kernel = jit_parallel(forward_loops)
@@ -128,50 +144,65 @@ forward_kernel = jit_parallel(forward_loops)
 # ---- the gradient of the kernel ------------------------------------------------------------
 
 
+def gradient_share_loops(
+    x: Array, dz: Array, codes: Array, sums: Array, dbias: Array, image: Array, dz_band: Array,
+    first_band: int, last_band: int, SH: int, SW: int, DH: int, DW: int, top: int, left: int,
+    OH: int, OW: int, height: int, width: int, KH: int, length: int,
+) -> None:  # fmt: skip
+    """sums[g, p, q] = the products of one thread's bands.
+
+    Piece q of a window: `length` contiguous numbers, a kernel row or one tap of it. With
+    codes, dz is the gradient of the pooled result: it is un-pooled into the scratch dz_band,
+    and dbias is summed on the way.
+    """
+    C = x.shape[3]
+    G, P, Q, _, panel = sums.shape
+    Cg, Fg = C // G, dz.shape[3] // G
+    in_row, row = Q // KH, width * C
+    bands = -(-OH // height)
+    clear(sums.reshape(-1))
+    clear(dbias)
+    clear(dz_band.reshape(-1))
+    for index in range(first_band, last_band):
+        n, first = index // bands, index % bands * height
+        rows = min(height, OH - first)
+        seen = (rows - 1) * SH + (KH - 1) * DH + 1
+        bordered(x[n], image, first * SH - top, left, seen, width)
+        for g in range(G):
+            if codes.size == 0:
+                pack_pixels(dz[n], dz_band, first, rows, g * Fg, Fg)
+            for p in range(P):
+                if codes.size > 0:
+                    f, used = g * Fg + p * panel, min(panel, Fg - p * panel)
+                    for i in range(0, rows, 2):
+                        unpool_band(
+                            dz, codes, dz_band[p], dbias, n, (first + i) // 2, f, used,
+                            i * OW * panel, OW * panel, panel,
+                        )  # fmt: skip
+                for q in range(Q):
+                    a = g * Cg + q // in_row * DH * row + q % in_row * DW * C
+                    add_tiles(
+                        image, a, 1, SW * C, SH * row, dz_band[p], 0, panel, sums[g, p, q], 0,
+                        OW, rows, length,
+                    )  # fmt: skip
+
+
+gradient_share = jit(gradient_share_loops)
+
+
 def gradient_loops(
     x: Array, dz: Array, codes: Array, partial: Array, dbias: Array, images: Array, pixels: Array,
     SH: int, SW: int, DH: int, DW: int, top: int, left: int, OH: int, OW: int, height: int,
     width: int, KH: int, length: int,
 ) -> None:  # fmt: skip
-    """partial[t, g, p, q] = the products of thread t's bands.
-
-    Piece q of a window: `length` contiguous numbers, a kernel row or one tap of it. With
-    codes, dz is the gradient of the pooled result: it is un-pooled into the scratch, and
-    dbias[t] is summed on the way.
-    """
-    N, C = x.shape[0], x.shape[3]
-    T, G, P, Q, _, panel = partial.shape
-    Cg, Fg = C // G, dz.shape[3] // G
-    in_row, row = Q // KH, width * C
-    bands = -(-OH // height)
-    zero = x.dtype.type(0)
+    """partial[t] and dbias[t] are the sums of thread t."""
+    bands, T = x.shape[0] * -(-OH // height), images.shape[0]
     for t in prange(T):
-        image, own, dz_band = images[t], partial[t], pixels[t]
-        own[...] = zero
-        dbias[t] = zero
-        dz_band[...] = zero
-        for index in range(t * N * bands // T, (t + 1) * N * bands // T):
-            n, first = index // bands, index % bands * height
-            rows = min(height, OH - first)
-            seen = (rows - 1) * SH + (KH - 1) * DH + 1
-            bordered(x[n], image, first * SH - top, left, seen, width)
-            for g in range(G):
-                if codes.size == 0:
-                    pack_pixels(dz[n], dz_band, first, rows, g * Fg, Fg)
-                for p in range(P):
-                    if codes.size > 0:
-                        f, used = g * Fg + p * panel, min(panel, Fg - p * panel)
-                        for i in range(0, rows, 2):
-                            unpool_band(
-                                dz, codes, dz_band[p], dbias[t], n, (first + i) // 2, f, used,
-                                i * OW * panel, OW * panel, panel,
-                            )  # fmt: skip
-                    for q in range(Q):
-                        a = g * Cg + q // in_row * DH * row + q % in_row * DW * C
-                        add_tiles(
-                            image, a, 1, SW * C, SH * row, dz_band[p], 0, panel, own[g, p, q], 0,
-                            OW, rows, length,
-                        )  # fmt: skip
+        gradient_share(
+            x, dz, codes, partial[t], dbias[t], images[t], pixels[t],
+            t * bands // T, (t + 1) * bands // T,
+            SH, SW, DH, DW, top, left, OH, OW, height, width, KH, length,
+        )  # fmt: skip
 
 
 def total_loops(partial: Array, dkernel: Array) -> None:
@@ -184,11 +215,14 @@ def total_loops(partial: Array, dkernel: Array) -> None:
                 f, used = g * Fg + p * width, min(width, Fg - p * width)
                 for i in range(length):
                     total = dkernel[q, i, f : f + used]
-                    total[:] = partial[0, g, p, q, i, :used]
-                    for t in range(1, T):
+                    for t in range(T):
                         own = partial[t, g, p, q, i]
-                        for v in range(used):
-                            total[v] += own[v]
+                        if t == 0:
+                            for v in range(used):
+                                total[v] = own[v]
+                        else:
+                            for v in range(used):
+                                total[v] += own[v]
 
 
 gradient_kernel = jit_parallel(gradient_loops)

@@ -37,19 +37,20 @@ def pack_loops(kernel: Array, panels: Array, k0: int, dk: int, l0: int, dl: int)
     panels: (groups, P, KH * KW * C // groups, width), flat but for the last two axes.
     """
     G, P, KH, KW, C, width = panels.shape
-    F = kernel.shape[3] // G
+    F, row = kernel.shape[3] // G, kernel.shape[3]
+    source, target = kernel.reshape(-1), panels.reshape(-1)
     zero = kernel.dtype.type(0)
     for q in prange(G * P * KH):
         g, p, k = q // (P * KH), q // KH % P, q % KH
         used = min(width, F - p * width)
-        for l in range(KW):
-            for c in range(C):
-                source = kernel[k0 + k * dk, l0 + l * dl, c, g * F + p * width :]
-                target = panels[g, p, k, l, c]
-                for v in range(used):
-                    target[v] = source[v]
-                for v in range(used, width):
-                    target[v] = zero
+        for lc in range(KW * C):
+            tap = (k0 + k * dk) * kernel.shape[1] + l0 + lc // C * dl
+            at, to = (tap * C + lc % C) * row + g * F + p * width, (q * KW * C + lc) * width
+            seen, panel = source[at : at + used], target[to : to + width]
+            for v in range(used):
+                panel[v] = seen[v]
+            for v in range(used, width):
+                panel[v] = zero
 
 
 def pack_transposed_loops(kernel: Array, panels: Array, k0: int, dk: int, l0: int, dl: int) -> None:
@@ -58,19 +59,20 @@ def pack_transposed_loops(kernel: Array, panels: Array, k0: int, dk: int, l0: in
     panels[g, p, (k, l, f), v] = kernel[k0 + k*dk, l0 + l*dl, c, f], c = p*width + v of group g.
     """
     G, P, KH, KW, F, width = panels.shape
-    C = kernel.shape[2]
+    C, row = kernel.shape[2], kernel.shape[3]
+    source, target = kernel.reshape(-1), panels.reshape(-1)
     zero = kernel.dtype.type(0)
     for q in prange(G * P * KH):
         g, p, k = q // (P * KH), q // KH % P, q % KH
         used = min(width, C - p * width)
-        for l in range(KW):
-            source = kernel[k0 + k * dk, l0 + l * dl, p * width : p * width + used]
-            target = panels[g, p, k, l]
-            for f in range(F):
-                for v in range(used):
-                    target[f, v] = source[v, g * F + f]
-                for v in range(used, width):
-                    target[f, v] = zero
+        for lf in range(KW * F):
+            tap = (k0 + k * dk) * kernel.shape[1] + l0 + lf // F * dl
+            at, to = (tap * C + p * width) * row + g * F + lf % F, (q * KW * F + lf) * width
+            seen, panel = source[at:], target[to : to + width]
+            for v in range(used):
+                panel[v] = seen[v * row]
+            for v in range(used, width):
+                panel[v] = zero
 
 
 pack_kernel = jit_parallel(pack_loops)
@@ -95,6 +97,15 @@ def panels_of(kernel: Array, groups: int, rows: Taps, cols: Taps, transposed: bo
     return panels
 
 
+def clear_loops(array: Array) -> None:
+    zero = array.dtype.type(0)
+    for i in range(array.size):
+        array[i] = zero
+
+
+clear = jit(clear_loops)
+
+
 # ---- images with a border ---------------------------------------------------------
 
 
@@ -104,17 +115,16 @@ def bordered_loops(x: Array, band: Array, h_first: int, left: int, rows: int, wi
     x (H, W, C); band is flat, `rows` rows of `width` pixels. `left` may be negative.
     """
     H, W, C = x.shape
-    zero = x.dtype.type(0)
     first = min(max(0, left), width)
     last = max(first, min(width, left + W))
     for r in range(rows):
         row = band[r * width * C : (r + 1) * width * C]
         h = h_first + r
         if h < 0 or h >= H:
-            row[:] = zero
+            clear(row)
             continue
-        row[: first * C] = zero
-        row[last * C :] = zero
+        clear(row[: first * C])
+        clear(row[last * C :])
         source = x[h, max(0, -left) :].reshape(-1)
         target = row[first * C : last * C]
         for i in range(target.size):

@@ -45,6 +45,7 @@ import numpy as np
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba.convolution import winograd_kernels as kernels
 from tinyconv.backends.numba.convolution.case import ConvCase, Epilogue
+from tinyconv.backends.numba.convolution.epilogue import NO_CODES
 from tinyconv.backends.numba.convolution.packing import panel_width, tiled
 from tinyconv.backends.numba.convolution.winograd_kernels import odd_lines
 from tinyconv.backends.numba.convolution.winograd_loops import (
@@ -119,7 +120,7 @@ class Winograd:
         U = kernels.transformed(kernel, self.m, False)
         shape = (N, OH // 2, OW // 2, F) if epilogue.pool else (N, OH, OW, F)
         y = empty(shape, x.dtype)
-        codes = empty(shape if epilogue.codes else (0,), np.uint8)
+        codes = empty(shape, np.uint8) if epilogue.codes else NO_CODES
         pool = (CODES if epilogue.codes else POOL) if epilogue.pool else NO_POOL
         (top, _), (left, _) = window.padding
         self._convolve(
@@ -133,7 +134,7 @@ class Winograd:
         dx = empty((dz.shape[0], *window.input, kernel.shape[2]), dz.dtype)
         (top, _), (left, _) = window.padding
         origin = 2 - top, 2 - left
-        self._convolve(dz, U, dx, window.input, origin, None, False, NO_POOL, empty((0,), np.uint8))
+        self._convolve(dz, U, dx, window.input, origin, None, False, NO_POOL, NO_CODES)
         return dx
 
     def kernel_gradient(self, x: Array, dz: Array, window: Window, groups: int) -> Array:
