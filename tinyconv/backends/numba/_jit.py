@@ -35,13 +35,6 @@ from tinyconv.backends.numba.threads import obey_thread_count
 # the compiler assume that NaN and infinity never occur, and those must stay visible.
 FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 
-# A thread of GNU OpenMP that has no work spins for milliseconds before it sleeps, on a
-# core that BLAS could be using meanwhile: a matrix product after a kernel then takes
-# twice as long. 1000 turns (microseconds) still bridge the gap from one kernel to the
-# next. Read by OpenMP when the first kernel starts; an environment that sets it wins.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
 # OpenMP first: it starts a kernel in 2 microseconds where workqueue takes 40, and it
 # lets several Python threads run kernels at once.
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
