@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -12,41 +13,32 @@ from tinyconv.layers import merging
 from tinyconv.models import functional, graph
 from tinyconv.models.container import Container
 from tinyconv.models.graph import Graph
+from tinyconv.models.plan import Plan
 from tinyconv.training.objective import Objective
 
 
 class _Once:
-    """A layer whose parameters hear of the last of its calls alone."""
+    """A block whose parameters hear of one of their calls alone."""
 
-    def __init__(self, layer: Any) -> None:
-        self.layer, self.heard = layer, False
+    def __init__(self, block: Any, heard: set[str]) -> None:
+        self.block, self.heard = block, heard
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.layer, name)
+        return getattr(self.block, name)
 
     def backward(self, dy: Any, cache: Any) -> Any:
-        dx, grads = self.layer.backward(dy, cache)
-        if self.heard:
-            grads = {key: 0 * gradient for key, gradient in grads.items()}
-        self.heard = True
+        dx, grads = self.block.backward(dy, cache)
+        grads = {key: 0 * slope if key in self.heard else slope for key, slope in grads.items()}
+        self.heard.update(grads)
         return dx, grads
-
-    def backward_parameters(self, dy: Any, cache: Any) -> Any:
-        return self.backward(dy, cache)[1]
 
 
 def _not_added(original: Function) -> Function:
-    def backward(self: Any, *args: Any) -> Any:
-        once: dict[int, _Once] = {}
-        right = self.steps
-        self.steps = [
-            step._replace(layer=once.setdefault(id(step.layer), _Once(step.layer)))
-            for step in right
-        ]
-        try:
-            return original(self, *args)
-        finally:
-            self.steps = right
+    def backward(self: Any, slopes: Any, tape: Any, *args: Any) -> Any:
+        heard: set[str] = set()
+        plan = copy(tape.plan)
+        plan.work = [work._replace(block=_Once(work.block, heard)) for work in plan.work]
+        return original(self, slopes, tape._replace(plan=plan), *args)
 
     return backward
 
@@ -59,11 +51,13 @@ def _first_alone(result: Any, *_: Any) -> Any:
 def _first_source(original: Function) -> Function:
     """Whether a slope is needed, asked of the first input of each layer only."""
 
-    def wanted(self: Any, needed: Any) -> list[bool]:
-        found = [False] * self.slots
-        for slot, need in zip(self.inputs, needed, strict=True):
+    def wanted(self: Any, graph: Graph, needed: Any) -> list[bool]:
+        found = [False] * graph.slots
+        if needed is None:
+            return found
+        for slot, need in zip(graph.inputs, needed, strict=True):
             found[slot] = need
-        for step in self.steps:
+        for step in graph.steps:
             for slot in step.targets:
                 found[slot] = step.layer.trains or found[step.sources[0]]
         return found
@@ -106,7 +100,7 @@ PLANTS: list[Plant] = [
              "graphs: a shared layer, training", "graphs: a shared layer, 5 steps",
              "graphs: a layer three times in a row, training",
              "graphs: a shared convolution, 5 steps", "graphs: a model called twice, 5 steps"),
-    function("a way back that follows the first input alone", Graph, "_wanted", _first_source,
+    function("a way back that follows the first input alone", Plan, "_find_wanted", _first_source,
              "graphs: a frozen branch, the first input of a merge"),
     function("layers in the order of their calls", functional, "sorted_layers",
              lambda _: _in_order_of_calls,

@@ -26,8 +26,12 @@ def _unshared(result: LossResult, self: Loss, y_true: Any, y_pred: Array, *_: An
     return result._replace(gradient=result.gradient * len(y_pred))
 
 
-def _normalized(weights: Array, *_: Any) -> Array:
-    return weights / weights.mean()
+def _normalized(weights: Array, self: Any, given: Any, divisor: Any, shape: Any) -> Array:
+    return weights / (divisor * weights.mean())
+
+
+def _forgotten(weights: Array, self: Any, given: Any, divisor: Any, shape: Any) -> Array:
+    return np.full_like(weights, 1 / divisor)
 
 
 def _always_free(result: Any, p: Array) -> Any:
@@ -80,10 +84,10 @@ _FUSED = "training: softmax and [sc][pa]* cross-entropy*"
 LOSSES: list[Plant] = [
     function("a missing 1 / N", Loss, "compute", after(_unshared),
              *_of_all("mean", "reduction mean", "sample weights"), _FUSED),
-    function("sample weights that are made to sum to N", Loss, "_sample_weights",
+    function("sample weights that are made to sum to N", Loss, "_weights",
              after(_normalized), *_of_all("sample weights", "sample weights, sum")),
-    function("sample weights that are forgotten", Loss, "_sample_weights",
-             after(lambda weights, *_: np.ones_like(weights)),
+    function("sample weights that are forgotten", Loss, "_weights",
+             after(_forgotten),
              *_of_all("sample weights", "sample weights, some 0"), "training: sample weights*"),
     function("class weights that are forgotten", arrays, "with_class_weights",
              lambda _: lambda owner, batch, class_weight: batch, "training: class weights*"),

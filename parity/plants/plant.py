@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from parity.case import Case
-from tinyconv import backends
+from tinyconv import backends, geometry
 
 Function = Callable[..., Any]
 
@@ -59,8 +59,14 @@ def function(
 ) -> Plant:
     """An attribute of a class or a module, replaced by spoil(attribute)."""
 
-    def planted(backend: str) -> AbstractContextManager[Any]:
-        return mock.patch.object(owner, attribute, spoil(getattr(owner, attribute)))
+    @contextmanager
+    def planted(backend: str) -> Iterator[None]:
+        geometry.slide.cache_clear()  # windows that were resolved without the error
+        try:
+            with mock.patch.object(owner, attribute, spoil(getattr(owner, attribute))):
+                yield
+        finally:
+            geometry.slide.cache_clear()  # or with it
 
     return Plant(name, patterns, planted)
 
