@@ -35,6 +35,8 @@ add("--no-cache", action="store_true", help="compute the frozen features anew ev
 options = parser.parse_args()
 if min(options.epochs, options.fine_tune_epochs) < 1 or options.size < 32:
     parser.error("--epochs and --fine-tune-epochs are at least 1, --size is at least 32")
+if options.images == 0 or (options.scratch_epochs or 0) < 0:
+    parser.error("--images is at least 1 and --scratch-epochs at least 0, where they are given")
 
 SHAPE = (options.size, options.size, 3)
 EPOCHS, MORE = options.epochs, options.fine_tune_epochs
@@ -154,7 +156,8 @@ def fine_tuned(model):
     for layer in BASE.layers:
         layer.trainable = layer.name.startswith(tuple(free))
     print(f"\nset free: {' and '.join(free)}", end="")
-    return trained("fine-tuned", model, tc.optimizers.RMSprop(1e-5), EPOCHS + MORE, EPOCHS, CACHE)
+    cache = CACHE and LAST > 1  # with one block alone nothing is left frozen
+    return trained("fine-tuned", model, tc.optimizers.RMSprop(1e-5), EPOCHS + MORE, EPOCHS, cache)
 
 
 def clock_time(seconds):
@@ -245,6 +248,7 @@ if LAST < 5:
     TITLE = f"VGG16 cut after block{LAST}_pool (blocks 1 to {LAST} of 5, weights: {source})"
 print(f"{TITLE}; {count:,} photographs of {SHAPE[0]} x {SHAPE[1]} to train on")
 
+BASE.predict(np.zeros((32, *SHAPE), "float32"), verbose=0)  # compiles, before times are taken
 # Once round without keeping anything: what an epoch costs then.
 plain = frozen("frozen, uncached", 1, cache=False) if CACHE else None
 base = frozen("frozen", EPOCHS, CACHE)

@@ -58,6 +58,13 @@ STEP = Tolerance(
     "A whole network, forward and backward: as SINGLE, ten layers deep.",
 )
 
+PROBABILITIES = Tolerance(
+    1e-5,
+    1e-11,
+    "What a pretrained network says in the end: half of what its features may differ by, because "
+    "a softmax does not magnify.",
+)
+
 TRAJECTORY = Tolerance(
     5e-2,
     1e-9,

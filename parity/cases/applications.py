@@ -22,7 +22,7 @@ from parity.case import Case, Results
 from parity.data import Array, draw, generator
 from parity.sides import Keras
 from parity.sides.base import Batch, Side, key
-from parity.tolerances import FULL_SIZE, STEP
+from parity.tolerances import FULL_SIZE, PROBABILITIES, STEP
 
 _CLASSES = 7
 _PIXEL = 64.0  # about the size of a prepared pixel
@@ -89,7 +89,8 @@ def _inference(network: str, asked: Photographs, quick: bool) -> Case:
         return dict(zip([*_INSIDE[network], "probabilities"], values, strict=True))
 
     words = f"{asked.side} x {asked.side}, probabilities and features, weights in {asked.ending}"
-    return Case(network, words, measure, quick=quick, tolerance=STEP)
+    tolerances = {"probabilities": PROBABILITIES}
+    return Case(network, words, measure, quick=quick, tolerance=STEP, tolerances=tolerances)
 
 
 def _names(network: str, asked: Photographs) -> Case:
@@ -176,7 +177,7 @@ def _real() -> list[Case]:
         return {"x": x, **dict(zip(names, cut.predict(x, verbose=0), strict=True))}
 
     words = "224 x 224, features of a photograph by the weights of ImageNet"
-    return [Case("VGG16", words, measure, quick=False, tolerance=STEP)]
+    return [Case("VGG16", words, measure, tolerance=STEP)]
 
 
 # ---- files of weights -----------------------------------------------------------

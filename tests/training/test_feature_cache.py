@@ -88,6 +88,22 @@ def test_several_inputs_and_outputs():
     assert assert_same_training(two_towers, data, [Y, size], watched="frozen") == 22
 
 
+def test_what_leads_to_no_output_is_computed_along():
+    """A second output of a model inside, that nobody takes, still trains and draws numbers."""
+
+    def make():
+        image = Input((8, 8, 3))
+        features = layers.Conv2D(4, 3, trainable=False, name="frozen")(image)
+        inside = Input(features.shape[1:])
+        rows = layers.Flatten()(inside)
+        used = layers.Dense(3, activation="softmax")(layers.Dropout(0.3)(rows))
+        unused = layers.BatchNormalization()(layers.Dense(2)(layers.Dropout(0.5)(rows)))
+        head = tinyconv.Model(inside, [used, unused], name="head")
+        return ready(tinyconv.Model(image, head(features)[0]))
+
+    assert assert_same_training(make, watched="frozen") == 22
+
+
 def test_float64():
     def make():
         tinyconv.config.set_floatx("float64")

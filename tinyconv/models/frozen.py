@@ -45,7 +45,9 @@ def split(graph: Graph) -> Split | None:
         constant.update(step.targets)
         if step.layer.weights or not features.isdisjoint(step.sources):
             features.update(step.targets)
-    above, needed = _steps_to(graph, graph.outputs, features)
+    # What leads to no output is computed all the same: it may draw random numbers, or train.
+    changing = [slot for step in graph.steps for slot in step.targets if slot not in constant]
+    above, needed = _steps_to(graph, [*graph.outputs, *changing], features)
     kept = sorted(needed & features)
     if not kept:
         return None
