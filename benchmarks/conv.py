@@ -103,9 +103,10 @@ def _turn(algorithm: Any, case: ConvCase) -> Callable[[], Any]:
     kernel = fill(*window.size, case.channels // groups, case.filters)
     dz = fill(case.batch, *window.output, case.filters)
     epilogue = Epilogue(fill(case.filters), relu=True)
+    # A new kernel each time, as in training: else Winograd would keep the transformed one.
     return {
-        "forward": lambda: algorithm.forward(x, kernel, window, groups, epilogue),
-        "dx": lambda: algorithm.input_gradient(dz, kernel, window, groups),
+        "forward": lambda: algorithm.forward(x, kernel.copy(), window, groups, epilogue),
+        "dx": lambda: algorithm.input_gradient(dz, kernel.copy(), window, groups),
         "dkernel": lambda: algorithm.kernel_gradient(x, dz, window, groups),
     }[case.operation]
 

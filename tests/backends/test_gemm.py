@@ -109,3 +109,11 @@ def test_a_vector_and_a_matrix(dtype: str):
         assert_close(vector_matmul(x, matrix, bias, False), x @ B + bias, dtype, scale=20)
         none = np.empty(0, dtype)
         assert_close(vector_matmul(x, matrix, none, True), np.maximum(x @ B, 0), dtype, scale=20)
+
+
+def test_shapes_and_dtypes_that_kernels_do_not_know():
+    a = np.ones((100, 200), "float32")
+    with pytest.raises(ValueError, match="expected b with 200 rows"):
+        gemm.matmul(a, np.ones((100, 100), "float32"))
+    whole = np.arange(100 * 100).reshape(100, 100)
+    np.testing.assert_array_equal(gemm.matmul(whole, whole), whole @ whole)

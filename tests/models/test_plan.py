@@ -389,3 +389,30 @@ def test_the_table():
     ]
     folded = made(conv(), norm()).graph.plan(False).describe()
     assert "conv + norm  conv_block (normalisation folded)  nothing" in folded
+
+
+@pytest.mark.parametrize("change", [1, -1])
+def test_a_slope_of_another_shape_is_told(change):
+    """Kernels would write beyond the memory of a block."""
+
+    class Wrong(layers.Layer):
+        def compute_output_shape(self, shape):
+            return shape
+
+        def forward(self, x, training=False):
+            return x, x.shape
+
+        def backward(self, dy, cache):
+            return np.zeros((cache[0], cache[1] + change, *cache[2:]), "float32"), {}
+
+    for inside in (
+        [layers.Conv2D(8, 3, activation="relu"), layers.MaxPooling2D()],
+        [layers.Conv2D(8, 3, activation="relu")],
+        [layers.Conv2D(8, 3), layers.BatchNormalization(), layers.ReLU()],
+        [layers.Flatten(), layers.Dense(12, activation="relu")],
+    ):
+        model = Sequential([Input((10, 10, 3)), *inside, Wrong(), layers.Flatten()])
+        model.add(layers.Dense(2))
+        model.compile("sgd", "mse")
+        with pytest.raises(ValueError, match="expected dy of the output's shape"):
+            model.fit(np.ones((4, 10, 10, 3)), np.ones((4, 2)), verbose=0)

@@ -309,10 +309,14 @@ class Layer(Drawable):
                 f"{self!r}: backward needs the cache that its own forward returned. "
                 f"Received: {came}"
             )
+        return self.check_slope(dy, cache.shape)
+
+    def check_slope(self, dy: Any, shape: Shape) -> Array:
+        """dy as an array, after checking that it has the shape of the output."""
         dy = self.cast(dy)
-        if dy.shape != cache.shape:
+        if dy.shape != shape:
             raise ValueError(
-                f"{self!r}: expected dy of the output's shape {cache.shape}. Received: {dy.shape}"
+                f"{self!r}: expected dy of the output's shape {shape}. Received: {dy.shape}"
             )
         return dy
 

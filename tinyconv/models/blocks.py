@@ -46,11 +46,16 @@ class Call(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """The cache of a block: `saved` is understood by the backend that made it."""
+    """The cache of a block: `saved` is understood by the backend that made it.
+
+    Attributes:
+        shape: of the output, and of the slope that comes back.
+    """
 
     backend: Any
     x: Array
     saved: Any
+    shape: tuple[int, ...]
 
 
 class Block:
@@ -138,7 +143,7 @@ class Affine(Block):
             rows = x.reshape(-1, x.shape[-1])
             y, saved = backend.dense_block(rows, kernel, bias, function, self.keep)
             y = y.reshape(*x.shape[:-1], -1)
-        return y, Kept(backend, x, saved) if self.keep else None
+        return y, Kept(backend, x, saved, y.shape) if self.keep else None
 
     def _pool_window(self, x: Array, window: Window, kernel: Array) -> Window | None:
         if self.pool is None:
@@ -148,8 +153,8 @@ class Affine(Block):
 
     def backward(self, dy: Any, cache: Kept) -> tuple[Any, Gradients]:
         """Through the pool and the activation, then dkernel, dbias and, if wanted, dx."""
-        backend, x, saved = cache
-        dy, kernel = self.layer.cast(dy), self.layer.params["kernel"]
+        backend, x, saved, shape = cache
+        dy, kernel = self.calls[-1].layer.check_slope(dy, shape), self.layer.params["kernel"]
         if self.convolves:
             dx, dkernel, dbias = backend.conv_block_backward(dy, saved, x, kernel, self.need_dx)
         else:
@@ -180,13 +185,13 @@ class Normalized(Block):
         )
         if by_batch:
             norm.follow(mean, variance)
-        return y, Kept(backend, x, saved) if self.keep else None
+        return y, Kept(backend, x, saved, y.shape) if self.keep else None
 
     def backward(self, dy: Any, cache: Kept) -> tuple[Any, Gradients]:
         """Through the activation, then dx, dgamma and dbeta."""
-        (norm, path, _, _), (backend, x, saved) = self.calls[0], cache
-        gamma, _ = norm.gamma_beta()
-        dx, dgamma, dbeta = backend.batch_norm_block_backward(norm.cast(dy), saved, x, gamma)
+        (norm, path, _, _), (backend, x, saved, shape) = self.calls[0], cache
+        dy, (gamma, _) = self.calls[-1].layer.check_slope(dy, shape), norm.gamma_beta()
+        dx, dgamma, dbeta = backend.batch_norm_block_backward(dy, saved, x, gamma)
         grads = {"gamma": dgamma, "beta": dbeta}
         return dx, {f"{path}/{key}": grads[key] for key in norm.params}
 

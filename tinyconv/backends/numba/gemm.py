@@ -38,6 +38,7 @@ from tinyconv.backends.numba.vector_product import vector_matmul
 from tinyconv.backends.numba.workspace import empty
 
 K_BLOCK, M_BLOCK, N_BLOCK = 512, 128, 1024
+KINDS = {np.dtype("float32"), np.dtype("float64")}
 TINY = 1 << 18  # multiplications (6 us) that BLAS starts no thread for, and its way is shorter
 SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
 
@@ -149,7 +150,9 @@ def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) ->
     own for them; all others to the kernels here.
     """
     (M, K), N = a.shape, b.shape[1]
-    if M * N * K <= TINY or K == 0:
+    if b.shape[0] != K:
+        raise ValueError(f"matmul: expected b with {K} rows, as a has columns. Received: {len(b)}")
+    if M * N * K <= TINY or K == 0 or a.dtype not in KINDS or a.dtype != b.dtype:
         with np.errstate(all="ignore"):  # kernels are silent about NaN and infinity, too
             c = np.matmul(a, b)
         if bias is not None:

@@ -45,6 +45,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 from numba.np.numpy_support import as_dtype
 
@@ -79,6 +80,8 @@ def make(rows: int, vectors: int, accumulate: bool) -> Any:
 
     @intrinsic
     def kernel(typing, A, a0, a_row, a_col, a_outer, B, b0, b_row, b_outer, C, c0, c_row, K, R):  # type: ignore[no-untyped-def]
+        if not A.dtype == B.dtype == C.dtype:
+            raise TypingError(f"expected one dtype. Received: {A.dtype}, {B.dtype}, {C.dtype}")
         n = types.intp
         signature = types.void(A, n, n, n, n, B, n, n, n, C, n, n, n, n)
 

@@ -14,6 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 
 INDEX, LANE, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 
@@ -30,6 +31,8 @@ class Emitter:
     """Writes instructions on vectors of one dtype, float32 or float64."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, dtype: Any, vector_bytes: int) -> None:
+        if dtype not in (types.float32, types.float64):
+            raise TypingError(f"vectors are of float32 or float64. Received: {dtype}")
         self.context, self.builder = context, builder
         self.size = dtype.bitwidth // 8
         self.lanes = vector_bytes // self.size

@@ -70,6 +70,8 @@ class Convolution(NumpyBackend):
     def conv2d_input_gradient(self, dz: Array, kernel: Array, window: Window, groups: int) -> Array:
         """dx by the chosen algorithm."""
         C = kernel.shape[2] * groups
+        _expect("dz", dz, (len(dz), *window.output, kernel.shape[3]))
+        _expect("kernel", kernel, (*window.size, C // groups, kernel.shape[3]))
         algorithm = self._algorithm(dz, window, C, kernel.shape[3], groups, "dx")
         dz, kernel = np.ascontiguousarray(dz), np.ascontiguousarray(kernel)
         dx: Array = algorithm.input_gradient(dz, kernel, window, groups)
@@ -77,6 +79,8 @@ class Convolution(NumpyBackend):
 
     def conv2d_kernel_gradient(self, x: Array, dz: Array, window: Window, groups: int) -> Array:
         """dkernel by the chosen algorithm."""
+        _expect("x", x, (len(x), *window.input, x.shape[3]))
+        _expect("dz", dz, (len(x), *window.output, dz.shape[3]))
         algorithm = self._algorithm(x, window, x.shape[3], dz.shape[3], groups, "dkernel")
         x, dz = np.ascontiguousarray(x), np.ascontiguousarray(dz)
         dkernel: Array = algorithm.kernel_gradient(x, dz, window, groups)
@@ -114,6 +118,7 @@ class Convolution(NumpyBackend):
         if isinstance(saved, Convolved):
             return super().conv_block_backward(dy, saved, x, kernel, need_dx)
         window, groups, with_bias, codes = saved
+        _expect("dy", dy, codes.shape)
         C, F = x.shape[3], kernel.shape[3]
         algorithm = self._algorithm(x, window, C, F, groups, "dkernel")
         if not need_dx and hasattr(algorithm, "block_gradient"):  # nobody else needs dz
@@ -130,6 +135,8 @@ class Convolution(NumpyBackend):
     def _forward(
         self, x: Array, kernel: Array, window: Window, groups: int, epilogue: Epilogue
     ) -> tuple[Array, Array | None]:
+        _expect("x", x, (len(x), *window.input, kernel.shape[2] * groups))
+        _expect("kernel", kernel, (*window.size, *kernel.shape[2:]))
         algorithm = self._algorithm(x, window, x.shape[3], kernel.shape[3], groups, "forward")
         x, kernel = np.ascontiguousarray(x), np.ascontiguousarray(kernel)
         result: tuple[Array, Array | None] = algorithm.forward(x, kernel, window, groups, epilogue)
@@ -140,6 +147,12 @@ class Convolution(NumpyBackend):
     ) -> Any:
         case = ConvCase(len(x), window, channels, filters, groups, x.dtype, operation)
         return choose(case, self._conv).algorithm
+
+
+def _expect(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    """Kernels check nothing and would write beyond an array of another shape."""
+    if array.shape != shape:
+        raise ValueError(f"conv2d: expected {name} of shape {shape}. Received: shape {array.shape}")
 
 
 def _is_halving(pool: Window | None) -> bool:

@@ -10,7 +10,6 @@ has to tell when a kernel has been changed, and reading it takes a tenth of the 
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
 from typing import NamedTuple
 
 import numpy as np
@@ -205,7 +204,7 @@ class Kept(NamedTuple):
     U: Array | None
 
 
-_kept: OrderedDict[tuple[int, int, bool], Kept] = OrderedDict()  # the longest unused first
+_kept: dict[tuple[int, int, bool], Kept] = {}  # the longest unused first
 
 
 def transformed(kernel: Array, m: int, exchanged: bool) -> Array:
@@ -225,6 +224,8 @@ def transformed(kernel: Array, m: int, exchanged: bool) -> Array:
         return entry.U
     U = transform(kernel, m, exchanged)
     _kept.pop(key, None)
+    if again and fingerprint(kernel) != seen:  # changed meanwhile, by another thread
+        again = False
     _kept[key] = Kept(weakref.ref(kernel, _forget), seen, U if again else None)
     _make_room()
     return U
@@ -237,15 +238,16 @@ def kept_bytes() -> int:
 
 def _make_room() -> None:
     excess = kept_bytes() - KEPT_BYTES
-    for key, entry in list(_kept.items()):
-        if excess <= 0:
-            return
-        if entry.U is not None and _kept.pop(key, None) is not None:
+    for key in list(_kept) if excess > 0 else ():
+        entry = _kept.get(key)
+        if excess > 0 and entry is not None and entry.U is not None:
+            _kept.pop(key, None)
             excess -= entry.U.nbytes
 
 
 def _forget(kernel: weakref.ref[Array]) -> None:
     """A kernel is gone."""
-    for key, entry in list(_kept.items()):
-        if entry.kernel is kernel:
+    for key in list(_kept):
+        entry = _kept.get(key)
+        if entry is not None and entry.kernel is kernel:
             _kept.pop(key, None)
