@@ -36,10 +36,9 @@ from tinyconv.backends.numba.threads import obey_thread_count
 FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 
 # A thread of GNU OpenMP that has no work spins before it sleeps. Waking it up costs more than
-# a kernel takes, but a core that spins is missed by whatever else runs: left to itself (300,000
-# turns, milliseconds) OpenMP made two programs side by side ten times as slow. 30,000 turns
-# bridge the gap from one kernel to the next. Read when the first kernel starts; an environment
-# that sets it wins.
+# a kernel takes, but a core that spins is missed by whatever else runs, and OpenMP left to
+# itself spins for 300,000 turns, milliseconds. 30,000 still bridge the gap from one kernel to
+# the next; 1,000 do not. Read when the first kernel starts; an environment that sets it wins.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
 
