@@ -1,4 +1,4 @@
-"""The fast CPU backend: NumPy's BLAS for products, Numba kernels for all else that is hot.
+"""The fast CPU backend: Numba kernels for all that is hot, products included.
 
 One file a family of operations, each with its kernels above the methods that call
 them. What is not overridden here is the textbook's.

@@ -44,8 +44,8 @@ import numpy as np
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba.convolution import winograd_kernels as kernels
-from tinyconv.backends.numba.convolution.case import ConvCase, Epilogue
-from tinyconv.backends.numba.convolution.epilogue import NO_CODES
+from tinyconv.backends.numba.convolution.case import PLAIN, ConvCase, Epilogue
+from tinyconv.backends.numba.convolution.epilogue import NO_CODES, bias_of, results
 from tinyconv.backends.numba.convolution.packing import panel_width, tiled
 from tinyconv.backends.numba.convolution.winograd_kernels import odd_lines
 from tinyconv.backends.numba.convolution.winograd_loops import (
@@ -87,7 +87,6 @@ class Winograd:
 
     def __init__(self, m: int) -> None:
         self.m, self.taps = m, (m + 2) ** 2
-        self.name = f"winograd F({m}x{m}, 3x3)"
 
     def reason_against(self, case: ConvCase) -> str | None:
         """Why this algorithm cannot do the case, or None."""
@@ -116,16 +115,10 @@ class Winograd:
         self, x: Array, kernel: Array, window: Window, groups: int, epilogue: Epilogue
     ) -> tuple[Array, Array | None]:
         """x (N, H, W, C), kernel (3, 3, C, F) -> y (N, OH, OW, F) or half of that, and codes."""
-        (N, *_), F, (OH, OW) = x.shape, kernel.shape[3], window.output
         U = kernels.transformed(kernel, self.m, False)
-        shape = (N, OH // 2, OW // 2, F) if epilogue.pool else (N, OH, OW, F)
-        y = empty(shape, x.dtype)
-        codes = empty(shape, np.uint8) if epilogue.codes else NO_CODES
-        pool = (CODES if epilogue.codes else POOL) if epilogue.pool else NO_POOL
+        y, codes = results((len(x), *window.output, kernel.shape[3]), epilogue, x.dtype)
         (top, _), (left, _) = window.padding
-        self._convolve(
-            x, U, y, window.output, (top, left), epilogue.bias, epilogue.relu, pool, codes
-        )
+        self._convolve(x, U, y, codes, window.output, (top, left), epilogue)
         return y, codes if epilogue.codes else None
 
     def input_gradient(self, dz: Array, kernel: Array, window: Window, groups: int) -> Array:
@@ -134,7 +127,7 @@ class Winograd:
         dx = empty((dz.shape[0], *window.input, kernel.shape[2]), dz.dtype)
         (top, _), (left, _) = window.padding
         origin = 2 - top, 2 - left
-        self._convolve(dz, U, dx, window.input, origin, None, False, NO_POOL, NO_CODES)
+        self._convolve(dz, U, dx, NO_CODES, window.input, origin, PLAIN)
         return dx
 
     def kernel_gradient(self, x: Array, dz: Array, window: Window, groups: int) -> Array:
@@ -177,20 +170,18 @@ class Winograd:
         x: Array,
         U: Array,
         y: Array,
+        codes: Array,
         output: tuple[int, int],
         padding: tuple[int, int],
-        bias: Array | None,
-        relu: bool,
-        pool: int,
-        codes: Array,
+        epilogue: Epilogue,
     ) -> None:
         """Fill y (and codes) with the convolution of x and a transformed kernel."""
         x, dtype, F = np.ascontiguousarray(x), x.dtype, y.shape[3]
         C, width = x.shape[3], panel_width(dtype)
         panels = -(-F // width)
-        padded_bias = np.zeros(panels * width, dtype)
-        if bias is not None:
-            padded_bias[:F] = bias
+        bias, pool = bias_of(epilogue, F, dtype), NO_POOL
+        if epilogue.pool:
+            pool = CODES if epilogue.codes else POOL
         tiling = self._tiling(len(x), output, panels, len(x) * output[0] * output[1])
         threads = tiling.shares * tiling.slices
         tiles = -(-len(x) * tiling.rows * tiling.cols // tiling.shares)
@@ -204,8 +195,8 @@ class Winograd:
         strip = (self.m + 2) * (min(block, tiling.cols) * self.m + 2) * C + lanes(dtype)
         strips = empty((threads, odd_lines(strip, dtype)), dtype)
         forward_kernel(
-            x, U, panels, padded_bias, y, codes, V, v_row, M, m_row, strips, self.m, *padding,
-            *tiling, block, int(relu), pool,
+            x, U, panels, bias, y, codes, V, v_row, M, m_row, strips, self.m, *padding,
+            *tiling, block, int(epilogue.relu), pool,
         )  # fmt: skip
 
     def _tiling(self, N: int, output: tuple[int, int], panels: int, most_shares: int) -> Tiling:
