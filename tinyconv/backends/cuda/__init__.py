@@ -1,0 +1,40 @@
+"""The GPU backend: CuPy for arrays and BLAS, kernels/*.cu for the rest.
+
+One file a family of operations. Arrays stay on the device from the batch's arrival on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyconv.backends.base import Array
+from tinyconv.backends.cuda.device import Device
+from tinyconv.backends.cuda.gathering import Gathering
+from tinyconv.backends.numpy import NumpyBackend
+
+
+class CudaBackend(Gathering, NumpyBackend):
+    """The textbook's operations on a GPU.
+
+    Args:
+        device: what computes; by default the GPU, through CuPy.
+
+    Raises:
+        RuntimeError: without a usable GPU, with what is missing.
+    """
+
+    def __init__(self, device: Device | None = None) -> None:
+        if device is None:
+            from tinyconv.backends.cuda.cupy_device import CupyDevice
+
+            device = CupyDevice()
+        super().__init__(device)
+
+    def asarray(self, values: Any, dtype: Any = None) -> Array:
+        return self.device.asarray(values, dtype)
+
+    def to_numpy(self, x: Array) -> Array:
+        return self.device.to_numpy(x)
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        return self.device.matmul(a, b)

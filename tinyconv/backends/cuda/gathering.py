@@ -1,0 +1,27 @@
+"""The batch of one step, gathered and cast on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyconv.backends.base import Array
+from tinyconv.backends.cuda.base import OnDevice
+
+_KERNELS = {"uint8": "gather_bytes", "float32": "gather_floats", "float64": "gather_doubles"}
+
+
+class Gathering(OnDevice):
+    def gather(self, x: Array, indices: Array, dtype: Any) -> Array:
+        """y[r] = x[indices[r]]; what is not of a usual type is cast by the array module."""
+        dtype, xp = np.dtype(dtype), self.device.xp
+        rows = xp.ascontiguousarray(indices, np.int64)
+        kernel = _KERNELS.get(x.dtype.name) if x.dtype.isnative else None
+        if kernel is None or dtype.name not in ("float32", "float64"):
+            return xp.asarray(x[rows], dtype)
+        x = xp.ascontiguousarray(x)
+        y = xp.empty((len(rows), *x.shape[1:]), dtype)
+        columns = np.int64(y.size // max(len(rows), 1))
+        self.device.launch(f"gather:{kernel}", dtype, y.size, x, rows, columns, y)
+        return y
