@@ -28,6 +28,7 @@
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __syncthreads() host::barrier()
 #define __ldg(address) (*(address))
 #define INFINITE ((T)INFINITY)

@@ -25,7 +25,7 @@ from tinyconv.backends.cuda.device import Device, Dim3, Properties, definitions,
 
 SHIM = Path(__file__).with_name("host.hpp")
 LIBRARIES = Path(__file__).parents[3] / "build" / "host_kernels"
-_OPTIONS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas")
+_OPTIONS = ("-fno-strict-aliasing", "-std=c++17", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas")
 
 
 class HostDevice(Device):

@@ -140,9 +140,12 @@ class Device(ABC):
     def address(self, x: Array) -> int:
         """Where the numbers of x begin."""
 
-    def aligned(self, *arrays: Array) -> bool:
-        """Whether all begin at a multiple of 16 bytes, as a `Vector` must."""
-        return all(self.address(x) % 16 == 0 for x in arrays)
+    def lanes(self, row: int, *arrays: Array) -> int:
+        """How many numbers a kernel may read at once (LANES, or 1): 16 bytes where all arrays
+        begin at a multiple of 16 bytes and are made of rows of a multiple of 16 bytes."""
+        lanes = 16 // arrays[0].itemsize
+        aligned = all(self.address(x) % 16 == 0 for x in arrays)
+        return lanes if aligned and row % lanes == 0 else 1
 
 
 def source(file: str) -> str:
@@ -156,7 +159,7 @@ def source(file: str) -> str:
         if name in seen:
             return ""
         seen.add(name)
-        text = (KERNELS / name).read_text(encoding="utf-8")
+        text = (KERNELS / name).read_text(encoding="utf-8").replace("#pragma once\n", "\n")
         parts, line = [f'#line 1 "{name}"\n'], 1
         end = 0
         for match in _INCLUDE.finditer(text):

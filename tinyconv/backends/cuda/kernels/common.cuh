@@ -30,20 +30,47 @@ typedef INDEX index_t;
     for (index_t i = (index_t)blockIdx.x * (index_t)blockDim.x + (index_t)threadIdx.x; \
          i < (count); i += (index_t)gridDim.x * (index_t)blockDim.x)
 
-// 16 bytes that are read or written at once. Only where the address is a multiple of 16:
-// the launching side asks device.aligned(...) and that the row length divides by LANES.
-#define LANES ((int)(16 / sizeof(T)))
+// V numbers of type E that are read or written at once: 16 bytes for LANES of T, which needs
+// addresses that are multiples of 16 (the launching side asks device.lanes(...)), or one,
+// which always works. A kernel is written once, for V, and compiled for both.
+constexpr int LANES = 16 / (int)sizeof(T);
 
-struct alignas(16) Vector {
-    T lane[16 / sizeof(T)];
+template <typename E, int V>
+struct alignas(V * sizeof(E)) Pack {
+    E lane[V];
 };
+typedef Pack<T, LANES> Vector;
 
-__device__ __forceinline__ Vector load(const T* address) {
-    return *reinterpret_cast<const Vector*>(address);
+template <int V, typename E>
+__device__ __forceinline__ Pack<E, V> load_lanes(const E* address) {
+    return *reinterpret_cast<const Pack<E, V>*>(address);
 }
 
-__device__ __forceinline__ void store(T* address, Vector value) {
-    *reinterpret_cast<Vector*>(address) = value;
+template <int V, typename E>
+__device__ __forceinline__ void store_lanes(E* address, const Pack<E, V>& values) {
+    *reinterpret_cast<Pack<E, V>*>(address) = values;
+}
+
+__device__ __forceinline__ Vector load(const T* address) { return load_lanes<LANES>(address); }
+__device__ __forceinline__ void store(T* address, const Vector& values) {
+    store_lanes<LANES>(address, values);
+}
+
+// The same at x[start], of an array of `size` numbers that may end within the pack: what is
+// not there is zero.
+template <int V, typename E>
+__device__ __forceinline__ Pack<E, V> load_until(index_t size, const E* x, index_t start) {
+    if (start + V <= size) return load_lanes<V>(x + start);
+    Pack<E, V> values = {};
+    for (int v = 0; start + v < size; v++) values.lane[v] = x[start + v];
+    return values;
+}
+
+template <int V, typename E>
+__device__ __forceinline__ void store_until(index_t size, E* x, index_t start,
+                                            const Pack<E, V>& values) {
+    if (start + V <= size) return store_lanes<V>(x + start, values);
+    for (int v = 0; start + v < size; v++) x[start + v] = values.lane[v];
 }
 
 // The sum of `value` over all threads of the block (blockDim.x a power of two, one
