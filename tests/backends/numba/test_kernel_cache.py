@@ -2,13 +2,13 @@
 
 import ast
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.backends.numba.small_backend import finish, start
 from tinyconv.backends.numba import kernel_cache
 from tinyconv.backends.numba._jit import jit
 
@@ -177,66 +177,6 @@ def test_the_places_in_their_order(tmp_path, monkeypatch):
 
 
 # ---- processes ------------------------------------------------------------------
-
-KERNEL = """
-from tinyconv.backends.numba._jit import jit
-from tinyconv.backends.numba.step import add_step
-
-def kernel_loops(x):
-    for i in range(x.size):
-        x[i] = add_step(x[i])
-
-kernel = jit(kernel_loops)
-"""
-STEP = """
-from tinyconv.backends.numba._jit import jit
-from tinyconv.backends.numba.constants import STEP
-
-def step_loops(value):
-    return value + STEP
-
-add_step = jit(step_loops)
-"""
-PROGRAM = """
-import numpy as np
-import tinyconv.backends.numba.kernel as module
-x = np.zeros(3)
-module.kernel(x)
-print(x[0], sum(module.kernel.stats.cache_hits.values()))
-"""
-
-
-@pytest.fixture
-def package(tmp_path) -> Path:
-    """A small backend under the package's own name: _jit, what it needs, and a kernel."""
-    backend = tmp_path / "tinyconv" / "backends" / "numba"
-    backend.mkdir(parents=True)
-    for folder in (backend, backend.parent, backend.parent.parent):
-        (folder / "__init__.py").touch()
-    for path in kernel_cache.sources(str(PACKAGE / "_jit.py")):
-        (backend / Path(path).name).write_bytes(Path(path).read_bytes())
-    (backend / "kernel.py").write_text(KERNEL)
-    (backend / "step.py").write_text(STEP)
-    (backend / "constants.py").write_text("STEP = 1.0\n")
-    return backend
-
-
-def start(package: Path, **environment: str) -> subprocess.Popen:
-    root = package.parents[2]
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_CACHE")}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        env={**variables, "PYTHONPATH": str(root), **environment},
-        cwd=root,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen) -> str:
-    printed, _ = process.communicate(timeout=200)
-    assert process.returncode == 0
-    return printed.strip()
 
 
 def test_a_changed_constant_two_modules_away_is_noticed(package):

@@ -28,6 +28,7 @@ import numpy as np
 from numba import config, njit
 
 from tinyconv.backends.numba.kernel_cache import KernelCache
+from tinyconv.backends.numba.linking import linked
 from tinyconv.backends.numba.threads import obey_thread_count
 
 # Sums may be reordered (or no reduction could be vectorised) and multiplied and added
@@ -57,19 +58,28 @@ def jit(function: Callable[..., None], fast: bool = True) -> Any:
 
     With `fast` false, sums are left in the order in which they are written.
     """
-    return _compiled(function, parallel=False, fast=fast)
+    return _compiled(function, fast=fast)
 
 
-def _compiled(function: Callable[..., None], parallel: bool, fast: bool) -> Any:
-    kernel = njit(
-        function,
-        parallel=parallel,
-        fastmath=FAST_MATH if fast else False,
-        nogil=True,
-        error_model="numpy",
-    )
+def jit_inner(function: Callable[..., None]) -> Any:
+    """Compile for one thread, to be called from other kernels only; once, see linking.py."""
+    return linked(_compiled(function, inner=True))
+
+
+def _compiled(
+    function: Callable[..., None], parallel: bool = False, fast: bool = True, inner: bool = False
+) -> Any:
+    options: Any = {
+        "parallel": parallel,
+        "fastmath": FAST_MATH if fast else False,
+        "nogil": True,
+        "error_model": "numpy",
+        "no_cpython_wrapper": inner,  # wrappers that nobody calls take time to compile
+        "no_cfunc_wrapper": True,
+    }
+    kernel: Any = njit(**options)(function)
     if hasattr(kernel, "py_func"):  # not so under NUMBA_DISABLE_JIT
-        kernel._cache = KernelCache(function, f"{parallel=} {fast=}")  # type: ignore[attr-defined]
+        kernel._cache = KernelCache(function, f"{parallel=} {fast=} {inner=}")
     return kernel
 
 
@@ -79,7 +89,7 @@ def jit_parallel(function: Callable[..., None], fast: bool = True) -> Any:
     `fast` is that of `jit`. On small arrays one thread does the loop.
     """
     parallel = _compiled(function, parallel=True, fast=fast)
-    serial = _compiled(function, parallel=False, fast=fast)
+    serial = _compiled(function, fast=fast)
 
     def launch(*arguments: Any) -> None:
         if all(each.size <= SMALL for each in arguments if isinstance(each, np.ndarray)):

@@ -31,7 +31,7 @@ from numba import prange
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba import microkernel
-from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba._jit import jit, jit_inner, jit_parallel
 from tinyconv.backends.numba.gemm_copies import PAD, copy_a, copy_b, put
 from tinyconv.backends.numba.threads import thread_count
 from tinyconv.backends.numba.vector_product import vector_matmul
@@ -63,7 +63,7 @@ def tile_loops(
         _low(A, a0, a_row, a_col, 0, B, b0, width, 0, C, c0, c_row, K, 1)
 
 
-tile_kernel = jit(tile_loops)
+tile_kernel = jit_inner(tile_loops)
 
 
 def block_loops(
@@ -115,6 +115,7 @@ def block_loops(
 
 
 block_kernel = jit(block_loops)
+block_of_thread = jit_inner(block_loops)
 
 
 def gemm_loops(
@@ -128,7 +129,7 @@ def gemm_loops(
     for thread in prange(down * across):
         p, q = thread // across, thread % across
         own = scratch[thread]
-        block_kernel(
+        block_of_thread(
             A, a_row, a_col, B, b_row, b_col, C, c_row, c_col, K,
             p * tiles // down * height, min(M, (p + 1) * tiles // down * height),
             q * panels // across * width, min(N, (q + 1) * panels // across * width),

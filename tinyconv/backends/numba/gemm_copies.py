@@ -6,7 +6,7 @@ Matrices are flat memory with the strides of their rows and columns; see gemm.py
 from __future__ import annotations
 
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba._jit import jit
+from tinyconv.backends.numba._jit import jit_inner
 
 PAD = 16  # numbers between copied rows, lest they share a place in the cache
 TRANSPOSED = 64  # k of a column that are copied in one go
@@ -40,7 +40,7 @@ def copy_a_loops(
                 target[i] = zero
 
 
-copy_a = jit(copy_a_loops)
+copy_a = jit_inner(copy_a_loops)
 
 
 def copy_b_loops(
@@ -70,7 +70,7 @@ def copy_b_loops(
                 copy[place + k * width] = source[k]
 
 
-copy_b = jit(copy_b_loops)
+copy_b = jit_inner(copy_b_loops)
 
 
 def put_loops(
@@ -115,4 +115,4 @@ def put_loops(
                 target[i] = zero if relu and value < zero else value
 
 
-put = jit(put_loops)
+put = jit_inner(put_loops)

@@ -30,8 +30,10 @@ import pickle
 import re
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from tinyconv.backends.numba import linking
 from tinyconv.backends.numba.cpu import vector
 
 PACKAGE = Path(__file__).parent
@@ -53,7 +56,11 @@ class KernelCache(NullCache):
     """The kernels compiled from one function; what Numba's dispatcher asks before it compiles."""
 
     def __init__(self, function: Callable[..., Any], options: str) -> None:
-        self._function, self._options = function, options
+        closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
+        if not all(isinstance(value, (int, float, str)) for value in closed_over):
+            raise TypeError(f"{function.__qualname__} may close over numbers and text only")
+        where = str(function.__module__).removeprefix("tinyconv.backends.numba.")
+        self.identity = f"{where}.{function.__qualname__} {options} {closed_over}"
         # Read now: what is imported is what stands in the files now, maybe not later.
         file = function.__code__.co_filename
         self._sources = sources(file)
@@ -77,19 +84,21 @@ class KernelCache(NullCache):
         checksum, data = content[:32], content[32:]
         if hashlib.sha256(data).digest() != checksum:
             return None
-        return CompileResult._rebuild(target_context, *pickle.loads(data))
+        called, parts = pickle.loads(data)
+        if not linking.load(called, target_context):
+            return None
+        return CompileResult._rebuild(target_context, *parts)
 
     def save_overload(self, signature: Any, kernel: Any) -> None:
         """Keep the kernel; where that is not possible, the next process compiles it again."""
         if not self._enabled:
             return
         if kernel.library.has_dynamic_globals:
-            name = self._function.__qualname__
-            warnings.warn(f"{name} has addresses built in and cannot be kept", stacklevel=2)
+            warnings.warn(f"{self.identity} has addresses built in, is not kept", stacklevel=2)
             return
         if any(_digest(_content(path)) != digest for path, digest in self._sources.items()):
             return  # edited since it was imported
-        data = dumps(kernel._reduce())
+        data = dumps((linking.calls(kernel.library._final_module), kernel._reduce()))
         try:
             _write(self._path(signature, kernel.codegen), hashlib.sha256(data).digest() + data)
         except OSError:
@@ -97,15 +106,16 @@ class KernelCache(NullCache):
         _remove_old(folder())
 
     def _path(self, signature: Any, codegen: Any) -> Path:
-        function = self._function
-        closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
-        if not all(isinstance(value, (int, float, str)) for value in closed_over):
-            raise TypeError(f"{function.__qualname__} may close over numbers and text only")
-        machine = (VERSIONS, codegen.magic_tuple(), vector())
-        code = (list(self._sources.values()), self._options, closed_over, str(signature))
+        return folder() / f"{self.name(signature, codegen)}.kernel"
+
+    def name(self, signature: Any, codegen: Any) -> str:
+        """What this kernel for arguments of these types is called, on disk and by LLVM."""
+        switches = (numba.config.OPT, numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
+        machine = (VERSIONS, codegen.magic_tuple(), vector(), switches)
+        code = (list(self._sources.values()), self.identity, str(signature))
         key = hashlib.sha256(repr((machine, code)).encode()).hexdigest()[:24]
-        name = re.sub(r"\W+", ".", f"{function.__module__}.{function.__qualname__}")
-        return folder() / f"{name.removeprefix('tinyconv.backends.numba.')}-{key}.kernel"
+        readable, _, _ = re.sub(r"[^\w ]+", ".", self.identity).partition(" ")
+        return f"{readable}-{key}"
 
 
 # ---- sources ------------------------------------------------------------------
@@ -203,8 +213,11 @@ def _write(path: Path, content: bytes) -> None:
 def _remove_old(where: Path) -> None:
     """Once a process: the files that were not used for longest, where there are too many."""
     kernels = sorted(where.glob("*.kernel"), key=_last_use, reverse=True)
-    for path in kernels[FILES:]:
-        path.unlink(missing_ok=True)
+    yesterday = time.time() - 24 * 3600
+    unfinished = [path for path in where.glob("*.new") if _last_use(path) < yesterday]
+    for path in kernels[FILES:] + unfinished:
+        with suppress(OSError):  # a folder shared by several users
+            path.unlink()
 
 
 def _last_use(path: Path) -> float:

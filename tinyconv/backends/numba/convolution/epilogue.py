@@ -17,7 +17,7 @@ import numpy as np
 from numba import prange
 
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba._jit import jit, jit_inner, jit_parallel
 from tinyconv.backends.numba.activations import bias_kernel, bias_relu_kernel
 from tinyconv.backends.numba.convolution.case import SHUT, Epilogue
 from tinyconv.backends.numba.microkernel import lanes
@@ -83,7 +83,7 @@ def finish_band_loops(
                     put(rest, y.reshape(-1), target + whole, used - whole)
 
 
-finish_band = jit(finish_band_loops)
+finish_band = jit_inner(finish_band_loops)
 
 
 # ---- backward ------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def unpool_band_loops(
     dy: Array, codes: Array, dz: Array, dbias: Array, n: int, i: int, f: int, used: int,
     d0: int, d_row: int, d_col: int,
 ) -> None:  # fmt: skip
-    """Pooled row i of image n, filters f ... f + used - 1, to two rows of dz from d0 on.
+    """Pooled row i of image n, filters f ... f + used - 1, to two rows of dz (flat) from d0 on.
 
     What is left over beside whole vectors goes through buffers of one vector.
     """
@@ -113,12 +113,12 @@ def unpool_band_loops(
             unpool(g, 0, g_codes, window, 0, 2 * width, width, sums, 0)
             for tap in range(4):
                 to = target + whole + tap // 2 * d_row + tap % 2 * d_col
-                put(window[tap * width :], dz.reshape(-1), to, rest)
+                put(window[tap * width :], dz, to, rest)
     for v in range(rest):
         dbias[f + whole + v] += sums[v]
 
 
-unpool_band = jit(unpool_band_loops)
+unpool_band = jit_inner(unpool_band_loops)
 
 
 def unpool_share_loops(
@@ -133,7 +133,7 @@ def unpool_share_loops(
     for r in range(first, last):
         n, i = r // PH, r % PH
         d0 = (n * OH + 2 * i) * OW * F
-        unpool_band(dy, codes, dz, dbias, n, i, 0, F, d0, OW * F, F)
+        unpool_band(dy, codes, flat, dbias, n, i, 0, F, d0, OW * F, F)
         for row in range(2):  # an odd column, which no pool has seen
             for c in range((row * OW + 2 * PW) * F, (row + 1) * OW * F):
                 flat[d0 + c] = zero
@@ -142,7 +142,7 @@ def unpool_share_loops(
                 flat[d0 + c] = zero
 
 
-unpool_share = jit(unpool_share_loops)
+unpool_share = jit_inner(unpool_share_loops)
 
 
 def unpool_all_loops(dy: Array, codes: Array, dz: Array, partial: Array) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import prange
 
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba._jit import jit_inner, jit_parallel
 from tinyconv.backends.numba.convolution.epilogue import finish_band, unpool_band
 from tinyconv.backends.numba.convolution.packing import bordered, clear, pack_pixels
 from tinyconv.backends.numba.microkernel import HALF_ROWS, ROWS, VECTORS, make
@@ -60,8 +60,8 @@ def add_tiles_loops(
             i += SHORT_ROWS
 
 
-tiles = jit(tiles_loops)
-add_tiles = jit(add_tiles_loops)
+tiles = jit_inner(tiles_loops)
+add_tiles = jit_inner(add_tiles_loops)
 
 
 # ---- forward ----------------------------------------------------------------------------
@@ -77,20 +77,21 @@ def multiply_band_loops(
     row to the next, and from tap to tap where `pieces`, its taps not being contiguous.
     """
     KH, KW, C, width = panel.shape
+    flat_panel, flat_z = panel.reshape(-1), z.reshape(-1)
     if pieces:
-        clear(z.reshape(-1))
+        clear(flat_z)
     for i in range(rows):
         c = i * z.shape[1] * width
         if pieces:
             for k in range(KH):
                 at, b = a + (i * SH + k * DH) * row, k * KW * C * width
-                add_tiles(image, at, pixel, 1, tap, panel, b, width, z, c, C, KW, OW)
+                add_tiles(image, at, pixel, 1, tap, flat_panel, b, width, flat_z, c, C, KW, OW)
         else:
             at = a + i * SH * row
-            tiles(image, at, pixel, 1, DH * row, panel, 0, width, z, c, KW * C, KH, OW)
+            tiles(image, at, pixel, 1, DH * row, flat_panel, 0, width, flat_z, c, KW * C, KH, OW)
 
 
-multiply_band = jit(multiply_band_loops)
+multiply_band = jit_inner(multiply_band_loops)
 
 
 def forward_share_loops(
@@ -121,7 +122,7 @@ def forward_share_loops(
                 )  # fmt: skip
 
 
-forward_share = jit(forward_share_loops)
+forward_share = jit_inner(forward_share_loops)
 
 
 def forward_loops(
@@ -176,18 +177,19 @@ def gradient_share_loops(
                     f, used = g * Fg + p * panel, min(panel, Fg - p * panel)
                     for i in range(0, rows, 2):
                         unpool_band(
-                            dz, codes, dz_band[p], dbias, n, (first + i) // 2, f, used,
+                            dz, codes, dz_band[p].reshape(-1), dbias, n, (first + i) // 2, f, used,
                             i * OW * panel, OW * panel, panel,
                         )  # fmt: skip
                 for q in range(Q):
                     a = g * Cg + q // in_row * DH * row + q % in_row * DW * C
                     add_tiles(
-                        image, a, 1, SW * C, SH * row, dz_band[p], 0, panel, sums[g, p, q], 0,
+                        image, a, 1, SW * C, SH * row, dz_band[p].reshape(-1), 0, panel,
+                        sums[g, p, q].reshape(-1), 0,
                         OW, rows, length,
                     )  # fmt: skip
 
 
-gradient_share = jit(gradient_share_loops)
+gradient_share = jit_inner(gradient_share_loops)
 
 
 def gradient_loops(

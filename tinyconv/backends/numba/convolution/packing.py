@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba._jit import jit, jit_inner, jit_parallel
 from tinyconv.backends.numba.microkernel import HALF_ROWS, ROWS, VECTORS, lanes
 from tinyconv.backends.numba.workspace import empty
 
@@ -131,7 +131,7 @@ def bordered_loops(x: Array, band: Array, h_first: int, left: int, rows: int, wi
             target[i] = source[i]
 
 
-bordered = jit(bordered_loops)
+bordered = jit_inner(bordered_loops)
 
 
 def pack_pixels_loops(
@@ -155,4 +155,4 @@ def pack_pixels_loops(
                     target[v] = zero
 
 
-pack_pixels = jit(pack_pixels_loops)
+pack_pixels = jit_inner(pack_pixels_loops)

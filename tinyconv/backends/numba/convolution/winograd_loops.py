@@ -19,14 +19,13 @@ from numba import prange
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba import microkernel
-from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba._jit import jit_inner, jit_parallel
 from tinyconv.backends.numba.convolution.winograd_tiles import (
-    VECTOR_BYTES,
     input_tiles,
     output_tiles,
     spread_tiles,
 )
-from tinyconv.backends.numba.microkernel import HALF_ROWS, ROWS, VECTORS
+from tinyconv.backends.numba.microkernel import HALF_ROWS, ROWS, VECTORS, lanes
 
 PANELS = max(1, 4 // VECTORS)  # panels of filters whose products M are held at once
 
@@ -47,7 +46,7 @@ def product_loops(
 
     V (taps, tiles * v_row), U (taps, P * C * width), M (taps, tiles * m_row).
     """
-    width = VECTORS * (VECTOR_BYTES // U.itemsize)
+    width = VECTORS * lanes(U.dtype)
     for tap in range(U.shape[0]):
         v_tap, u_tap, m_tap = tap * V.shape[1], tap * U.shape[1], tap * M.shape[1]
         for p in range(panel, last_panel):
@@ -74,7 +73,7 @@ def sum_loops(
 
     V (taps, tiles * v_row), Z (taps, panels * block * width), dU (taps, P * height * width).
     """
-    width = VECTORS * (VECTOR_BYTES // dU.itemsize)
+    width = VECTORS * lanes(dU.dtype)
     for tap in range(dU.shape[0]):
         v_tap, z_tap, u_tap = tap * V.shape[1], tap * Z.shape[1], tap * dU.shape[1]
         for p in range(panel, last_panel):
@@ -89,8 +88,8 @@ def sum_loops(
                 )
 
 
-multiply_tiles = jit(product_loops)
-sum_tiles = jit(sum_loops)
+multiply_tiles = jit_inner(product_loops)
+sum_tiles = jit_inner(sum_loops)
 
 
 # ---- all of it -------------------------------------------------------------------
@@ -108,9 +107,9 @@ def forward_share_loops(
 
     U (taps, P * C * width): the transformed kernel; rows x cols tiles an image; scratch: the rest.
     """
-    width = VECTORS * (VECTOR_BYTES // U.itemsize)
+    width = VECTORS * lanes(U.dtype)
     C, flat_y, flat_codes = x.shape[3], y.reshape(-1), codes.reshape(-1)
-    beside = np.empty(m * m * (VECTOR_BYTES // y.itemsize), y.dtype)
+    beside = np.empty(m * m * lanes(y.dtype), y.dtype)
     codes_beside = np.empty(beside.size, np.uint8)
     for start in range(first, last, block):
         count = min(block, last - start)
@@ -130,7 +129,7 @@ def gradient_share_loops(
     last_panel: int, block: int,
 ) -> None:  # fmt: skip
     """dU[tap] = V[tap]^T @ Z[tap], the same tiles and panels; dU (taps, P * height * width)."""
-    C, width = x.shape[3], VECTORS * (VECTOR_BYTES // dU.itemsize)
+    C, width = x.shape[3], VECTORS * lanes(dU.dtype)
     for tap in range(dU.shape[0]):
         own = dU[tap, first_panel * height * width : last_panel * height * width]
         for i in range(own.size):
@@ -142,8 +141,8 @@ def gradient_share_loops(
         sum_tiles(V, v_row, Z, dU, height, C, count, block, first_panel, last_panel)
 
 
-forward_share = jit(forward_share_loops)
-gradient_share = jit(gradient_share_loops)
+forward_share = jit_inner(forward_share_loops)
+gradient_share = jit_inner(gradient_share_loops)
 
 
 def forward_loops(

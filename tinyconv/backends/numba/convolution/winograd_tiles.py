@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba import tile_transforms as transforms
-from tinyconv.backends.numba._jit import jit
+from tinyconv.backends.numba._jit import jit, jit_inner
 from tinyconv.backends.numba.convolution.packing import bordered
-from tinyconv.backends.numba.microkernel import VECTOR, VECTORS
+from tinyconv.backends.numba.microkernel import VECTORS, lanes
 
-VECTOR_BYTES = VECTOR.bytes
 NO_POOL, POOL, CODES = 0, 1, 2  # what `pool` may be
 
 input2, input4 = transforms.input2, transforms.input4
@@ -41,7 +40,7 @@ def input_loops(
     V (taps, numbers), v_row numbers for each tile; d begins at pixel
     (m * tile row - top, m * tile column - left).
     """
-    C, step, vector = x.shape[3], V.shape[1], VECTOR_BYTES // x.itemsize
+    C, step, vector = x.shape[3], V.shape[1], lanes(x.dtype)
     i = 0
     while i < count:
         row, col = divmod(first + i, cols)
@@ -63,7 +62,7 @@ def spread_loops(
     block: int, panel: int, last_panel: int,
 ) -> None:  # fmt: skip
     """Z[tap, p, i, v] = (A dy A^T)[tap] of tile first + i, filter (panel + p) * width + v."""
-    F, step, vector = dz.shape[3], Z.shape[1], VECTOR_BYTES // dz.itemsize
+    F, step, vector = dz.shape[3], Z.shape[1], lanes(dz.dtype)
     panel_width = VECTORS * vector
     i = 0
     while i < count:
@@ -82,8 +81,8 @@ def spread_loops(
         i += run
 
 
-input_tiles = jit(input_loops)
-spread_tiles = jit(spread_loops)
+input_tiles = jit_inner(input_loops)
+spread_tiles = jit_inner(spread_loops)
 
 
 # ---- from products to the image --------------------------------------------------
@@ -125,8 +124,7 @@ def output_loops(
     for one tile.
     """
     _, OH, OW, F = y.shape
-    vector, step, size = VECTOR_BYTES // y.itemsize, M.shape[1], m if pool == NO_POOL else m // 2
-    beginning = 0 * size  # for a plain 0 Numba would compile finish_tile a second time
+    vector, step, size = lanes(y.dtype), M.shape[1], m if pool == NO_POOL else m // 2
     for i in range(count):
         row, col = divmod(first + i, cols)
         n, h, w = row // rows, row % rows * size, col * size
@@ -135,15 +133,15 @@ def output_loops(
         for f in range(f_first, f_last, vector):
             place = i * m_row + f - f_first
             inside = height == size and width == size and f + vector <= F
-            if inside:
-                finish_tile(
-                    M, place, step, flat_y, start + f, OW * F, F, bias, f, m, relu, pool, codes
-                )
-                continue
+            target, target_codes, to, y_row, y_col = flat_y, codes, start + f, OW * F, F
+            if not inside:
+                target, target_codes, to = beside, codes_beside, 0
+                y_row, y_col = size * vector, vector
             finish_tile(
-                M, place, step, beside, beginning, size * vector, vector, bias, f, m, relu, pool,
-                codes_beside,
-            )  # fmt: skip
+                M, place, step, target, to, y_row, y_col, bias, f, m, relu, pool, target_codes
+            )
+            if inside:
+                continue
             used = min(vector, F - f)
             for k in range(height):
                 for l in range(width):
@@ -156,4 +154,4 @@ def output_loops(
                             codes[pixel + v] = codes_beside[source + v]
 
 
-output_tiles = jit(output_loops)
+output_tiles = jit_inner(output_loops)
