@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import tinyconv
+from tinyconv.cli.doctor import doctor
 from tinyconv.cli.explain import explain
 from tinyconv.cli.train import train
 from tinyconv.cli.warmup import warmup
@@ -37,3 +38,4 @@ def options(
 app.command()(train)
 app.command()(explain)
 app.command()(warmup)
+app.command()(doctor)
