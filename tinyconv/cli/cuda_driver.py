@@ -1,4 +1,4 @@
-"""The NVIDIA driver as it is on this machine, asked without CuPy: only so can be told what to install.
+"""The NVIDIA driver of this machine, asked without CuPy, to tell which CuPy goes with it.
 
 The driver brings a library, libcuda, whose functions give the cards and the newest CUDA that
 it runs. CuPy's wheels are made for one CUDA each (cupy-cuda12x, cupy-cuda13x), and need a

@@ -47,8 +47,8 @@ def _show(findings: list[Finding]) -> None:
 
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, show_header=False)
-    for overflow in ("fold", "fold", "fold"):
-        table.add_column(overflow=overflow)  # type: ignore[arg-type]
+    for _ in range(3):
+        table.add_column(overflow="fold")
     section = ""
     for each in findings:
         if each.section != section:

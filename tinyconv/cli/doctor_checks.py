@@ -98,15 +98,15 @@ def cpu() -> list[Finding]:
     try:
         numba = importlib.import_module("numba")
     except ImportError as error:
-        found = f"not installed ({_words(error)})"
-        return [Finding(section, "Numba", found, MISSING, "pip install numba", "numba")]
+        words = f"not installed ({_words(error)})"
+        return [Finding(section, "Numba", words, MISSING, "pip install numba", "numba")]
     except Exception as error:  # a NumPy that this Numba does not know, say
         return [Finding(section, "Numba", _words(error), BROKEN, repair, "numba")]
     llvmlite = version("llvmlite")
     found = [Finding(section, "Numba", f"{numba.__version__}, llvmlite {llvmlite}")]
-    seconds, error = try_backend("numba")
-    found.append(_ran(section, "numba", seconds, error, repair))
-    if error is None:  # only now has Numba chosen its threads
+    seconds, failure = try_backend("numba")
+    found.append(_ran(section, "numba", seconds, failure, repair))
+    if failure is None:  # only now has Numba chosen its threads
         found += [
             _asked(section, "vectors", _vectors),
             _asked(section, "threads", lambda: _threads(numba)),
@@ -237,14 +237,14 @@ def _add_with_numba_cuda() -> None:
     """y += 1 on the card; RuntimeError for another result."""
     from numba import cuda
 
-    @cuda.jit  # type: ignore[untyped-decorator, unused-ignore]
     def increment(y: Any) -> None:
-        i = cuda.grid(1)
+        i: Any = cuda.grid(1)  # type: ignore[call-arg]
         if i < y.size:
             y[i] += 1
 
+    kernel: Any = cuda.jit(increment)
     y = cuda.to_device(np.arange(100, dtype="float32"))
-    increment[1, 128](y)
+    kernel[1, 128](y)
     if not np.array_equal(y.copy_to_host(), np.arange(1, 101)):
         raise RuntimeError("the kernel ran, but its result is wrong")
 
