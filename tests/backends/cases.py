@@ -88,7 +88,8 @@ def with_positive_variance(build_first: tuple) -> Callable[[Fill, str], tuple[An
 def given_statistics(fill: Fill, dtype: str) -> tuple[Any, ...]:
     mean, variance = fill(CHANNEL, dtype), np.square(fill(CHANNEL, dtype)) + np.asarray(0.5, dtype)
     parameters = fill(CHANNEL, dtype), fill(CHANNEL, dtype)
-    return fill(IMAGES, dtype), fill(IMAGES, dtype), *parameters, (mean, variance), 1e-3, RELU
+    images = fill(IMAGES, dtype), fill(IMAGES, dtype)
+    return *images, *parameters, (mean, variance), 1e-3, RELU, True
 
 
 def conv_blocks(name: str, activation: Activation, pool: Any, bias: bool = True) -> list[Case]:
@@ -102,7 +103,7 @@ def conv_blocks(name: str, activation: Activation, pool: Any, bias: bool = True)
             shift = fill((37,), dtype) if bias else None
             there = x, kernel, shift, window, 1, activation, pooled
             dy = fill((3, *(pooled or window).output, 37), dtype)
-            return (dy, *there, True) if back else (*there, True)
+            return (dy, *there, True, True) if back else (*there, True)
 
         return arguments
 
@@ -174,9 +175,9 @@ CASES = [
     *conv_blocks("tanh-pool", TANH, ((3, 3), (2, 2), "same")),
     simple("dense_block", (131, 67), (67, 37), (37,), RELU, True),
     simple("dense_block", (131, 67), (67, 37), None, TANH, False, name="dense_block-no_bias"),
-    simple("dense_block_backward", (131, 37), (131, 67), (67, 37), (37,), RELU, True),
+    simple("dense_block_backward", (131, 37), (131, 67), (67, 37), (37,), RELU, True, True),
     simple("batch_norm_block", IMAGES, CHANNEL, CHANNEL, None, 1e-3, RELU, True),
-    simple("batch_norm_block_backward", IMAGES, IMAGES, CHANNEL, CHANNEL, None, 1e-3, RELU),
+    simple("batch_norm_block_backward", IMAGES, IMAGES, CHANNEL, CHANNEL, None, 1e-3, RELU, True),
     Case("batch_norm_block_backward-given", "batch_norm_block_backward", given_statistics),
     Case("dropout", "dropout", drop),
     Case("dropout_backward", "dropout_backward", kept),

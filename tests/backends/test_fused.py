@@ -16,6 +16,7 @@ from tinyconv.geometry import Window, slide
 LINEAR, RELU = Activation("linear"), Activation("relu")
 # The smooth ones and the two that are fused; what rounds differently may bend elsewhere.
 FUNCTIONS = st.sampled_from([LINEAR, RELU, RELU, Activation("tanh"), Activation("gelu")])
+NEEDS = st.sampled_from([(True, True), (False, True), (True, False)])  # of dx, of the parameters
 
 
 @st.composite
@@ -62,16 +63,24 @@ def test_conv_block(
     dy = fill(expected.shape, dtype)
     da = np.float64(dy) if pool is None else reference.max_pool_backward(dy, argmax, pool)
     dz = reference.activate_backward(da, z, function)
-    need_dx = data.draw(st.booleans())
-    dx, dkernel, dbias = call(backend, "conv_block_backward", dy, *there, need_dx)
-    wanted = reference.conv2d_kernel_gradient(x, dz, window, groups)
-    assert_close(dkernel, wanted, dtype, scale=10)
-    assert (dbias is None, dx is None) == (not bias, not need_dx)
-    if bias:
+    need_dx, need_parameters = data.draw(NEEDS)
+    results = call(backend, "conv_block_backward", dy, *there, need_dx, need_parameters)
+    dx, dkernel, dbias = check_needs(results, need_dx, need_parameters, bias)
+    if dkernel is not None:
+        wanted = reference.conv2d_kernel_gradient(x, dz, window, groups)
+        assert_close(dkernel, wanted, dtype, scale=10)
+    if dbias is not None:
         assert_close(dbias, dz.sum(axis=(0, 1, 2)), dtype, scale=10)
-    if need_dx:
+    if dx is not None:
         wanted = reference.conv2d_input_gradient(dz, kernel, window, groups)
         assert_close(dx, wanted, dtype, scale=10)
+
+
+def check_needs(results: tuple, need_dx: bool, need_parameters: bool, bias: bool) -> tuple:
+    """(dx, dkernel, dbias), after looking that those are there that were asked for."""
+    there = need_dx, need_parameters, need_parameters and bias
+    assert tuple(result is not None for result in results) == there
+    return results
 
 
 @pytest.mark.parametrize("function", [LINEAR, RELU])
@@ -97,7 +106,7 @@ def test_what_is_not_finite_goes_as_through_the_layers_apart(
             dz, dbias = call(backend, "activate_backward", da, a, function, True)
             dkernel = call(backend, "conv2d_kernel_gradient", arrays["x"], dz, window, 1)
             dx = call(backend, "conv2d_input_gradient", dz, kernel, window, 1)
-            results = call(backend, "conv_block_backward", arrays["dy"], *there, True)
+            results = call(backend, "conv_block_backward", arrays["dy"], *there, True, True)
         assert_close(y, expected, dtype, scale=10)
         for result, wanted in zip(results, (dx, dkernel, dbias), strict=True):
             np.testing.assert_array_equal(np.isfinite(result), np.isfinite(wanted))
@@ -107,11 +116,11 @@ def test_what_is_not_finite_goes_as_through_the_layers_apart(
 
 @given(
     rows=st.integers(1, 9), channels=st.integers(1, 9), units=st.integers(1, 9), fill=fills(),
-    function=FUNCTIONS, bias=st.booleans(), need_dx=st.booleans(),
+    function=FUNCTIONS, bias=st.booleans(), needs=NEEDS,
 )  # fmt: skip
 def test_dense_block(
     backend: Backend, dtype: str, rows: int, channels: int, units: int, fill: Fill,
-    function: Activation, bias: bool, need_dx: bool,
+    function: Activation, bias: bool, needs: tuple[bool, bool],
 ):  # fmt: skip
     x, kernel, dy = (fill(s, dtype) for s in ((rows, channels), (channels, units), (rows, units)))
     x, kernel = (np.round(each * 2).astype(dtype) / 4 for each in (x, kernel))
@@ -122,13 +131,14 @@ def test_dense_block(
         (y,) = call(backend, "dense_block", x, kernel, shift, function, keep)
         assert_close(y, expected, dtype, scale=10)
     there = x, kernel, shift, function
-    dx, dkernel, dbias = call(backend, "dense_block_backward", dy, *there, need_dx)
+    results = call(backend, "dense_block_backward", dy, *there, *needs)
+    dx, dkernel, dbias = check_needs(results, *needs, bias)
     dz = reference.activate_backward(dy, z, function)
-    assert_close(dkernel, np.float64(x).T @ dz, dtype, scale=10)
-    assert (dbias is None, dx is None) == (not bias, not need_dx)
-    if bias:
+    if dkernel is not None:
+        assert_close(dkernel, np.float64(x).T @ dz, dtype, scale=10)
+    if dbias is not None:
         assert_close(dbias, dz.sum(axis=0), dtype, scale=10)
-    if need_dx:
+    if dx is not None:
         assert_close(dx, dz @ np.float64(kernel).T, dtype, scale=10)
 
 
@@ -154,9 +164,12 @@ def test_batch_norm_block_is_the_two_apart(
         dz, _ = call(backend, "activate_backward", dy, saved, function, False)
         way = "normalize_backward" if given else "batch_norm_backward"
         wanted = call(backend, way, dz, x, gamma, *used, EPSILON)
-        results = call(backend, "batch_norm_block_backward", dy, *there)
+        results = call(backend, "batch_norm_block_backward", dy, *there, True)
         for result, value in zip(results, wanted, strict=True):
             assert_close(result, value, dtype, scale=20)
+        dx, *nothing = call(backend, "batch_norm_block_backward", dy, *there, False)
+        assert_close(dx, results[0], dtype)
+        assert nothing == [None, None]
 
 
 @given(shape=batches(), fill=fills(("normal", "sparse")))
@@ -170,7 +183,7 @@ def test_batch_norm_block_with_relu(backend: Backend, dtype: str, shape, fill: F
         assert_close(result, value, dtype, scale=5)
     clear = np.abs(z) > 1e-3  # further from the bend than anybody rounds
     dy = np.where(clear, fill(shape, dtype), 0).astype(dtype)
-    results = call(backend, "batch_norm_block_backward", dy, *there)
+    results = call(backend, "batch_norm_block_backward", dy, *there, True)
     expected = reference.batch_norm_backward(dy * (z > 0), x, gamma, EPSILON)
     for result, value in zip(results, expected, strict=True):
         assert_close(result, value, dtype, scale=20)
@@ -185,7 +198,7 @@ def test_batch_norm_block_lets_nothing_vanish(backend: Backend, dtype: str, valu
     there = x, gamma, beta, None, EPSILON, RELU
     with np.errstate(invalid="ignore"):
         y, *_ = call(backend, "batch_norm_block", *there, True)
-        dx, dgamma, dbeta = call(backend, "batch_norm_block_backward", dy, *there)
+        dx, dgamma, dbeta = call(backend, "batch_norm_block_backward", dy, *there, True)
     bad = np.array([False, False, True, False])
     np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(bad, x.shape))
     bad[1] = True

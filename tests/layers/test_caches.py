@@ -150,6 +150,17 @@ def test_parameter_gradients_alone(make: Callable[..., Layer]):
     assert_same((layer.backward_parameters(y, cache),), layer.backward(y, cache)[1:])
 
 
+@EVERY
+@pytest.mark.parametrize("training", [False, True])
+def test_dx_alone(make: Callable[..., Layer], training: bool):
+    case = SIMPLE[make]
+    layer = case.layer()
+    y, cache = layer.forward(case.x(), training)
+    np.testing.assert_allclose(
+        layer.backward_input(y, cache), layer.backward(y, cache)[0], rtol=1e-12, atol=1e-14
+    )
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu", "gelu", None])
 @pytest.mark.parametrize(
     "case",

@@ -64,7 +64,7 @@ def inputs_of(model: Model, samples: int = 5, seed: int = 0) -> list[np.ndarray]
 class Spied:
     """Records the calls of some methods of a layer."""
 
-    METHODS = ("backward", "backward_parameters", "forward", "infer")
+    METHODS = ("backward", "backward_parameters", "backward_input", "forward", "infer")
 
     def __init__(self, *owners: Any) -> None:
         self.calls: list[tuple[str, str]] = []

@@ -152,7 +152,7 @@ def test_backward_stops_at_the_first_trainable_layer():
     model.compile("sgd", "mse")
     visited = []
     for layer in (model.layers[0], model.get_layer("last")):
-        for method in ("backward", "backward_parameters"):
+        for method in ("backward", "backward_parameters", "backward_input"):
             original = getattr(layer, method)
 
             def spy(dy, cache, name=layer.name, original=original):

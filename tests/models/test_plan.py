@@ -367,6 +367,46 @@ def test_the_slope_of_what_nobody_trains_is_never_computed(monkeypatch, frozen):
         assert counts["conv2d_kernel_gradient"] == 3 - frozen
 
 
+def trained_around_frozen():
+    """Frozen layers of every kind between two that are trained."""
+    model = made(
+        conv(name="low"), conv(name="conv1", activation="relu"), norm(), relu(),
+        conv(name="conv2", size=2),
+        layers.BatchNormalization(name="norm2", dtype="float64", center=False), flat(),
+        dense(4, "middle", activation="tanh"), dense(3, "top"),
+    )  # fmt: skip
+    for layer in model.layers:
+        layer.trainable = layer.name in ("low", "top")
+    return model
+
+
+@pytest.mark.parametrize("planning", [True, False])
+def test_the_gradients_of_frozen_parameters_are_never_computed(monkeypatch, planning):
+    config.set_planning(planning)
+    with tinyconv.use_backend("numpy"):
+        model = trained_around_frozen()
+        model.compile("sgd", "mse")
+        names = "conv2d_kernel_gradient", "normalize_backward", "conv2d_input_gradient"
+        counts = counted(monkeypatch, *names)
+        model.train_on_batch(RNG.standard_normal((2, 8, 8, 2)), np.ones((2, 3)))
+    assert counts == dict(zip(names, (1, 0, 2), strict=True))
+
+
+@pytest.mark.parametrize("planning", [True, False])
+def test_the_other_gradients_are_the_same_without_them(planning, backend):
+    config.set_planning(planning)
+    model, x = trained_around_frozen(), RNG.standard_normal((2, 8, 8, 2))
+    y, cache = model.forward(x, training=True)
+    _, everything = model.backward(np.cos(y), cache)
+    parameters = [weight.path for weight in model.weights if "moving" not in weight.name]
+    assert sorted(everything) == sorted(parameters), "who asks a model for its gradients gets all"
+    (y,), tape = model.forward_for_loss([x], True, [False])
+    grads = model.backward_from_loss([np.cos(y)], tape)
+    assert sorted(grads) == sorted(weight.path for weight in model.trainable_weights)
+    for path, gradient in grads.items():
+        np.testing.assert_allclose(gradient, everything[path], rtol=1e-9, atol=1e-11)
+
+
 def test_a_training_step_uses_its_tape_up():
     model = book()
     x = RNG.standard_normal((2, 8, 8, 2))
@@ -378,14 +418,14 @@ def test_a_training_step_uses_its_tape_up():
 
 def test_the_table():
     model = made(conv(activation="relu"), pool(), norm(), flat(), dense())
-    model.layers[0].trainable = False
+    model.layers[0].trainable = model.layers[-1].trainable = False
     rows = model.graph.plan(True, [False]).describe().splitlines()
     assert [" ".join(row.split()) for row in rows if "--" not in row] == [
-        "layers computed as kept for the way back slope of the input",
-        "conv + pool conv_block nothing -",
-        "norm BatchNormalization yes never computed",
-        "flat Flatten yes yes",
-        "dense dense_block yes yes",
+        "layers computed as kept for the way back slope of the input of parameters",
+        "conv + pool conv_block nothing - -",
+        "norm BatchNormalization yes never computed yes",
+        "flat Flatten yes yes -",
+        "dense dense_block yes yes never computed",
     ]
     folded = made(conv(), norm()).graph.plan(False).describe()
     assert "conv + norm  conv_block (normalisation folded)  nothing" in folded

@@ -174,7 +174,9 @@ class Backend(ABC):
     # What they compute is the composition of the operations above (numpy/fused.py says
     # which); a fast backend keeps what lies between in the cache. `saved` is what the way
     # back needs beyond x and the parameters, and None unless `keep`; it belongs to the
-    # backend that made it, and nobody else looks inside. All blocks are pure functions.
+    # backend that made it, and nobody else looks inside. The way back computes what somebody
+    # needs and nothing else: a frozen layer above a trained one hands dx on, and nobody has a
+    # use for the gradients of its parameters. All blocks are pure functions.
 
     @abstractmethod
     def conv_block(
@@ -196,9 +198,12 @@ class Backend(ABC):
 
     @abstractmethod
     def conv_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
-    ) -> tuple[Array | None, Array, Array | None]:
-        """-> (dx, or None unless `need_dx`; dkernel; dbias, or None without bias)."""
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """-> (dx; dkernel; dbias, None without bias).
+
+        dx is None unless `need_dx`, dkernel and dbias are unless `need_parameters`.
+        """
 
     @abstractmethod
     def dense_block(
@@ -208,9 +213,12 @@ class Backend(ABC):
 
     @abstractmethod
     def dense_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
-    ) -> tuple[Array | None, Array, Array | None]:
-        """-> (dx, or None unless `need_dx`; dkernel; dbias, or None without bias)."""
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """-> (dx; dkernel; dbias, None without bias).
+
+        dx is None unless `need_dx`, dkernel and dbias are unless `need_parameters`.
+        """
 
     @abstractmethod
     def batch_norm_block(
@@ -230,9 +238,9 @@ class Backend(ABC):
 
     @abstractmethod
     def batch_norm_block_backward(
-        self, dy: Array, saved: Any, x: Array, gamma: Array
-    ) -> tuple[Array, Array, Array]:
-        """-> (dx, dgamma (C,), dbeta (C,))."""
+        self, dy: Array, saved: Any, x: Array, gamma: Array, need_parameters: bool
+    ) -> tuple[Array, Array | None, Array | None]:
+        """-> (dx, dgamma (C,), dbeta (C,)); the last two are None unless `need_parameters`."""
 
     # ---- dropout ------------------------------------------------------------
 

@@ -62,6 +62,10 @@ class Affine(Layer):
         """As `backward`, without dx."""
         return self._backward_parameters(dy, cache)[1]
 
+    def backward_input(self, dy: Array, cache: Cache) -> Array:
+        """dx alone, as `backward` computes it."""
+        return self._backward_input(self._activate_backward(dy, cache)[0], cache)
+
     def product(self, x: Array, kernel: Array) -> Array:
         """z for a kernel of this layer's shape."""
         raise TypeError(f"{self!r} defines no product(x, kernel)")
@@ -71,6 +75,9 @@ class Affine(Layer):
 
     def _backward_parameters(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         raise TypeError(f"{self!r} defines no _backward_parameters(dy, cache)")
+
+    def _backward_input(self, dz: Array, cache: Cache) -> Array:
+        raise TypeError(f"{self!r} defines no _backward_input(dz, cache)")
 
     def _activate(self, z: Array, activation: Activation) -> tuple[Array, Array]:
         """y = activation(z + bias); z is not needed afterwards."""

@@ -142,6 +142,10 @@ class Layer(Drawable):
         """The gradients of the parameters alone, where nobody below needs dx."""
         return self.backward(dy, cache)[1]
 
+    def backward_input(self, dy: Any, cache: Cache) -> Any:
+        """dx alone, where the parameters are frozen."""
+        return self.backward(dy, cache)[0]
+
     def zero_gradients(self) -> Gradients:
         """What `backward` returns for parameters that the loss does not depend on."""
         return {key: get_backend().xp.zeros_like(value) for key, value in self.params.items()}

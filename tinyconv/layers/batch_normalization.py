@@ -135,6 +135,14 @@ class BatchNormalization(Layer):
         grads = {"gamma": dgamma, "beta": dbeta}
         return dx, {key: grads[key] for key in self.params}
 
+    def backward_input(self, dy: Array, cache: Cache) -> Array:
+        """dx alone: with constant statistics that of the map y, without its shift, at dy."""
+        if cache.by_batch:
+            return self.backward(dy, cache)[0]
+        dy, gamma = self.check_backward(dy, cache), self.gamma_beta()[0]
+        zero = get_backend().xp.zeros_like(gamma)
+        return get_backend().normalize(dy, gamma, zero, zero, cache.variance, self.epsilon)
+
     def gamma_beta(self) -> tuple[Array, Array]:
         """Both, 1 and 0 where the layer has none."""
         xp, shape = get_backend().xp, self.state["moving_mean"].shape

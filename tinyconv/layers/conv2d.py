@@ -97,14 +97,18 @@ class Conv2D(Windowed, Affine):
         return y, Cache(self, y.shape, x=x, saved=saved, window=window, activation=activation)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        """dx, dz, dkernel and dbias: see below."""
+        dz, grads = self._backward_parameters(dy, cache)
+        return self._backward_input(dz, cache), grads
+
+    def _backward_input(self, dz: Array, cache: Cache) -> Array:
         """dx[n,h,w,c] = sum of dz[n,i,j,f] * kernel[k,l,c,f] over every tap that saw the pixel:
 
         over f and all (i, k) with i*SH + k*DH = h, (j, l) with j*SW + l*DW = w, counted in
-        the padded image. dz, dkernel and dbias: see below.
+        the padded image.
         """
-        dz, grads = self._backward_parameters(dy, cache)
         kernel = self.params["kernel"]
-        return get_backend().conv2d_input_gradient(dz, kernel, cache.window, self.groups), grads
+        return get_backend().conv2d_input_gradient(dz, kernel, cache.window, self.groups)
 
     def _backward_parameters(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         """dkernel[k,l,c,f] = sum over n,i,j of xp[n, i*SH+k*DH, j*SW+l*DW, c] * dz[n,i,j,f]

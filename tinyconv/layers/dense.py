@@ -69,10 +69,14 @@ class Dense(Affine):
         return y, Cache(self, y.shape, x=x, saved=saved, activation=activation)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        """dx = dz @ kernel^T; dz, dkernel and dbias: see below."""
+        """dx, dz, dkernel and dbias: see below."""
         dz, grads = self._backward_parameters(dy, cache)
-        dx = get_backend().matmul(dz, self.params["kernel"].T)
-        return dx.reshape(cache.x.shape), grads
+        return self._backward_input(dz, cache), grads
+
+    def _backward_input(self, dz: Array, cache: Cache) -> Array:
+        """dx = dz @ kernel^T."""
+        dx = get_backend().matmul(dz.reshape(-1, self.units), self.params["kernel"].T)
+        return dx.reshape(cache.x.shape)
 
     def _backward_parameters(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         """dz = dy * activation'(z + bias),  dkernel = x^T @ dz,  dbias = sum of dz over rows."""

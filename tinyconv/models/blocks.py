@@ -65,12 +65,16 @@ class Block:
         calls: its layers, each taking what the one before it gives.
         keep: whether the way back passes here, so that `forward` returns a cache.
         need_dx: whether somebody below wants the slope of the input.
+        need_parameters: whether somebody wants the gradients of its layers' parameters.
     """
 
     operation = ""  # of the backend, for `describe`
 
-    def __init__(self, calls: Sequence[Call], keep: bool, need_dx: bool) -> None:
-        self.calls, self.keep, self.need_dx = list(calls), keep, need_dx
+    def __init__(
+        self, calls: Sequence[Call], keep: bool, need_dx: bool, need_parameters: bool
+    ) -> None:
+        self.calls, self.keep = list(calls), keep
+        self.need_dx, self.need_parameters = need_dx, need_parameters
 
     def forward(self, x: Any) -> tuple[Any, Any]:
         """x -> (y, cache, or None where nothing is kept)."""
@@ -82,6 +86,8 @@ class Block:
 
     def zero_gradients(self) -> Gradients:
         """Of parameters that the loss does not depend on."""
+        if not self.need_parameters:
+            return {}
         return {
             f"{call.path}/{key}": zeros
             for call in self.calls
@@ -104,8 +110,10 @@ class Alone(Block):
         return y, cache if self.keep else None
 
     def backward(self, dy: Any, cache: Cache) -> tuple[Any, Gradients]:
-        """The layer's own; its parameters alone where nobody wants dx."""
+        """The layer's own; its parameters alone where nobody wants dx, dx alone if frozen."""
         layer, path, _, _ = self.calls[0]
+        if not self.need_parameters:
+            return layer.backward_input(dy, cache), {}
         if self.need_dx:
             dx, own = layer.backward(dy, cache)
         else:
@@ -117,9 +125,14 @@ class Affine(Block):
     """A convolution or a dense layer, with the activation and the pooling behind it."""
 
     def __init__(
-        self, calls: Sequence[Call], keep: bool, need_dx: bool, pool: Layer | None
+        self,
+        calls: Sequence[Call],
+        keep: bool,
+        need_dx: bool,
+        need_parameters: bool,
+        pool: Layer | None,
     ) -> None:
-        super().__init__(calls, keep, need_dx)
+        super().__init__(calls, keep, need_dx, need_parameters)
         self.layer, self.pool = self.calls[0].layer, pool
         self.activated = self.calls[-1 if pool is None else -2]
         self.convolves = isinstance(self.layer, Conv2D)
@@ -152,20 +165,18 @@ class Affine(Block):
         return made
 
     def backward(self, dy: Any, cache: Kept) -> tuple[Any, Gradients]:
-        """Through the pool and the activation, then dkernel, dbias and, if wanted, dx."""
+        """Through the pool and the activation, then what is wanted of dkernel, dbias and dx."""
         backend, x, saved, shape = cache
         dy, kernel = self.calls[-1].layer.check_slope(dy, shape), self.layer.params["kernel"]
+        needs = self.need_dx, self.need_parameters
         if self.convolves:
-            dx, dkernel, dbias = backend.conv_block_backward(dy, saved, x, kernel, self.need_dx)
+            dx, dkernel, dbias = backend.conv_block_backward(dy, saved, x, kernel, *needs)
         else:
             dy, rows = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
-            dx, dkernel, dbias = backend.dense_block_backward(dy, saved, rows, kernel, self.need_dx)
+            dx, dkernel, dbias = backend.dense_block_backward(dy, saved, rows, kernel, *needs)
             dx = None if dx is None else dx.reshape(x.shape)
-        path = self.calls[0].path
-        grads = {f"{path}/kernel": dkernel}
-        if dbias is not None:
-            grads[f"{path}/bias"] = dbias
-        return dx, grads
+        path, grads = self.calls[0].path, {"kernel": dkernel, "bias": dbias}
+        return dx, {f"{path}/{key}": each for key, each in grads.items() if each is not None}
 
 
 class Normalized(Block):
@@ -191,9 +202,10 @@ class Normalized(Block):
         """Through the activation, then dx, dgamma and dbeta."""
         (norm, path, _, _), (backend, x, saved, shape) = self.calls[0], cache
         dy, (gamma, _) = self.calls[-1].layer.check_slope(dy, shape), norm.gamma_beta()
-        dx, dgamma, dbeta = backend.batch_norm_block_backward(dy, saved, x, gamma)
+        need = self.need_parameters
+        dx, dgamma, dbeta = backend.batch_norm_block_backward(dy, saved, x, gamma, need)
         grads = {"gamma": dgamma, "beta": dbeta}
-        return dx, {f"{path}/{key}": grads[key] for key in norm.params}
+        return dx, {f"{path}/{key}": grads[key] for key in norm.params if need}
 
 
 class Folded(Block):
@@ -203,7 +215,7 @@ class Folded(Block):
     """
 
     def __init__(self, calls: Sequence[Call], affine: Affine, apart: list[Block]) -> None:
-        super().__init__(calls, keep=False, need_dx=False)
+        super().__init__(calls, keep=False, need_dx=False, need_parameters=False)
         self.affine, self.apart = affine, apart
         self.operation = affine.operation
 

@@ -157,17 +157,21 @@ class Graph:
     # ---- forward --------------------------------------------------------------
 
     def plan(
-        self, training: bool, needed: Sequence[bool] | None = None, logits: Sequence[bool] = ()
+        self,
+        training: bool,
+        needed: Sequence[bool] | None = None,
+        logits: Sequence[bool] = (),
+        frozen_too: bool = False,
     ) -> Plan:
         """How a pass is computed; arguments as of `Plan`. `print(plan.describe())` tells."""
         now = [state(step.layer) for step in self.steps]
-        ways = training, needed and tuple(needed), tuple(logits)
+        ways = training, needed and tuple(needed), tuple(logits), frozen_too
         key = (*ways, config.planning(), config.batch_norm_folding(), *now)
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans = {}
-            plan = self._plans[key] = Plan(self, training, needed, logits)
+            plan = self._plans[key] = Plan(self, training, needed, logits, frozen_too)
         return plan
 
     def infer(
@@ -182,6 +186,7 @@ class Graph:
         training: bool,
         needed: Sequence[bool],
         logits: Sequence[bool] = (),
+        frozen_too: bool = False,
     ) -> tuple[list[Array], Tape]:
         """Outputs and tape.
 
@@ -191,8 +196,9 @@ class Graph:
             needed: for each input, whether the loss' slope by it is wanted; where it is not,
                 no cache is kept below the lowest layer that trains.
             logits: for each output, whether its last layer leaves its activation out.
+            frozen_too: whether the way back gives the gradients of frozen parameters as well.
         """
-        plan = self.plan(training, needed, logits)
+        plan = self.plan(training, needed, logits, frozen_too)
         outputs, caches = self._run(inputs, plan)
         return outputs, Tape(plan, caches)
 
@@ -225,8 +231,8 @@ class Graph:
             last: whether the tape is used up: its caches are then let go one by one.
 
         Returns:
-            The slopes by the inputs (None where not wanted), and the gradients of all
-            parameters on the way, those of a layer that was called twice added up.
+            The slopes by the inputs (None where not wanted), and the gradients of the
+            parameters that the plan asks for, those of a layer that was called twice added up.
         """
         at: list[Array | None] = [None] * self.slots
         for slot, slope in zip(self.outputs, slopes, strict=True):

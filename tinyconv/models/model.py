@@ -191,7 +191,7 @@ class Model(Container):
     def forward(self, x: Any, training: bool = False) -> tuple[Any, Cache]:
         """Each layer on what it was drawn on; the tape keeps their caches."""
         inputs = self._inputs(x)
-        return self._forward(inputs, training, [True] * len(inputs), ())
+        return self._forward(inputs, training, (), everything=True)
 
     def forward_for_loss(
         self, inputs: list[Array], training: bool, logits: Sequence[bool]
@@ -200,13 +200,15 @@ class Model(Container):
         inputs = self._inputs(inputs)
         if not training:
             return self.graph.infer(inputs, False, logits), Cache(self, ())
-        y, cache = self._forward(inputs, training, [False] * len(inputs), logits)
+        y, cache = self._forward(inputs, training, logits, everything=False)
         return y if len(self.outputs) > 1 else [y], cache
 
     def _forward(
-        self, inputs: list[Array], training: bool, needed: Sequence[bool], logits: Sequence[bool]
+        self, inputs: list[Array], training: bool, logits: Sequence[bool], everything: bool
     ) -> tuple[Any, Cache]:
-        outputs, tape = self.graph.forward(inputs, training, needed, logits)
+        """`everything`: the slopes of the inputs and the gradients of frozen parameters, too."""
+        needed = [everything] * len(inputs)
+        outputs, tape = self.graph.forward(inputs, training, needed, logits, everything)
         if len(outputs) > 1:
             return outputs, Cache(self, [y.shape for y in outputs], tape=tape)
         return outputs[0], Cache(self, outputs[0].shape, tape=tape)

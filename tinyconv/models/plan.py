@@ -14,7 +14,8 @@ The rules, all of them:
 - Only these very classes, and no method replaced: one derived from them may compute
   something else.
 - What a step keeps for the way back is kept only above something that is trained; the slope
-  of a block's input is computed only if something below it is trained.
+  of a block's input is computed only if something below it is trained, the gradients of
+  parameters only where they are.
 - A BatchNormalization that is constant, and on no way back, is folded into the layer before
   it (`folding.py`).
 
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     from tinyconv.models.graph import Graph
 
 _FUNCTIONS = (Activation, ReLU)
-_METHODS = frozenset({"forward", "backward", "backward_parameters", "infer", "compute", "window"})
+_METHODS = frozenset(
+    ["forward", "backward", "backward_parameters", "backward_input", "infer", "compute", "window"]
+)
 
 
 class Work(NamedTuple):
@@ -83,12 +86,18 @@ class Plan:
         needed: for each input, whether the loss' slope by it is wanted; None if there is no
             way back at all, and nothing is kept.
         logits: for each output, whether its last layer leaves its activation out.
+        frozen_too: whether the way back gives the gradients of frozen parameters as well.
     """
 
     def __init__(
-        self, graph: Graph, training: bool, needed: Sequence[bool] | None, logits: Sequence[bool]
+        self,
+        graph: Graph,
+        training: bool,
+        needed: Sequence[bool] | None,
+        logits: Sequence[bool],
+        frozen_too: bool,
     ) -> None:
-        self.steps, self.training = graph.steps, training
+        self.steps, self.training, self._frozen_too = graph.steps, training, frozen_too
         self._bare = {step for step, left in zip(graph.last_steps, logits, strict=False) if left}
         self._wanted = self._find_wanted(graph, needed)
         uses = Counter([*graph.outputs, *(slot for s in graph.steps for slot in s.sources)])
@@ -174,37 +183,44 @@ class Plan:
             for number, step in zip(chain, steps, strict=True)
         ]
         layer = calls[0].layer
+        needs = keep, need_dx, keep and (self._frozen_too or layer.trains)
         if not config.planning() or not _is_one_of(layer, Conv2D, Dense, BatchNormalization):
-            return Alone(calls, keep, need_dx)
+            return Alone(calls, *needs)
         if type(layer) is BatchNormalization:
             kind = Alone if len(calls) == 1 else Normalized
-            return kind(calls, keep, need_dx)
+            return kind(calls, *needs)
         pool = calls[-1].layer if type(calls[-1].layer) is MaxPooling2D else None
         if len(calls) > 1 and type(calls[1].layer) is BatchNormalization:
-            affine = Affine([calls[0], *calls[2:]], keep, need_dx, pool)
+            affine = Affine([calls[0], *calls[2:]], *needs, pool)
             rest = chain[1 : len(chain) - (pool is not None)]
             ends = [chain[-1:]] if pool is not None else []
             apart = [self._block(part, False, False) for part in (chain[:1], rest, *ends)]
             return Folded(calls, affine, apart)
-        return Affine(calls, keep, need_dx, pool)
+        return Affine(calls, *needs, pool)
 
     # ---- to be read -------------------------------------------------------------
 
     def describe(self) -> str:
         """A table of the blocks: layers, operation, what is kept, which slopes are computed."""
-        rows = [("layers", "computed as", "kept for the way back", "slope of the input")]
+        titles = "layers", "computed as", "kept for the way back", "slope of the input"
+        rows = [(*titles, "of parameters")]
         for work in self.work:
             block = work.block
             layers = " + ".join(call.path for call in block.calls)
             kind = type(block.calls[0].layer).__name__
             folded = " (normalisation folded)" if isinstance(block, Folded) else ""
-            slope = "-" if not block.keep else "yes" if block.need_dx else "never computed"
+            learns = block.keep and any(call.layer.params for call in block.calls)
+            slopes = _told(block.keep, block.need_dx), _told(learns, block.need_parameters)
             operation = f"{block.operation or kind}{folded}"
-            rows.append((layers, operation, "yes" if block.keep else "nothing", slope))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+            rows.append((layers, operation, "yes" if block.keep else "nothing", *slopes))
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
         lines = ["  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)) for r in rows]
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(line.rstrip() for line in lines)
+
+
+def _told(asked: bool, computed: bool) -> str:
+    return "-" if not asked else "yes" if computed else "never computed"
 
 
 def _is_one_of(layer: Any, *classes: type) -> bool:

@@ -166,13 +166,14 @@ class Normalization(NumpyBackend):
         return y, mean, variance, Normalized(mean, variance, statistics is None, epsilon, activated)
 
     def batch_norm_block_backward(
-        self, dy: Array, saved: Any, x: Array, gamma: Array
-    ) -> tuple[Array, Array, Array]:
+        self, dy: Array, saved: Any, x: Array, gamma: Array, need_parameters: bool
+    ) -> tuple[Array, Array | None, Array | None]:
         """Of ReLU and the batch's own statistics: two passes as well."""
         if not saved.by_batch or saved.activated.activation.name != "relu":
-            return super().batch_norm_block_backward(dy, saved, x, gamma)
-        y = saved.activated.saved
-        return _backward(dy, x, y, gamma, saved.mean, saved.variance, saved.epsilon)
+            return super().batch_norm_block_backward(dy, saved, x, gamma, need_parameters)
+        y, mean, variance = saved.activated.saved, saved.mean, saved.variance
+        dx, dgamma, dbeta = _backward(dy, x, y, gamma, mean, variance, saved.epsilon)
+        return (dx, dgamma, dbeta) if need_parameters else (dx, None, None)
 
     def normalize_backward(
         self, dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, epsilon: float

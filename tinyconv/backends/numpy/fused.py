@@ -66,16 +66,23 @@ class Fused(Backend):
         return y, Convolved(window, groups, activated, pool, argmax) if keep else None
 
     def conv_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
-    ) -> tuple[Array | None, Array, Array | None]:
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
+    ) -> tuple[Array | None, Array | None, Array | None]:
         """dy -> da through the pool, da -> dz through f, dz -> dkernel, dx."""
         window, groups, activated, pool, argmax = saved
         if pool is not None and argmax is not None:
             dy = self.max_pool_backward(dy, argmax, pool)
-        dz, dbias = self.activate_backward(dy, *activated)
-        dkernel = self.conv2d_kernel_gradient(x, dz, window, groups)
+        dz, dbias = self._slopes(dy, activated, need_parameters)
+        dkernel = self.conv2d_kernel_gradient(x, dz, window, groups) if need_parameters else None
         dx = self.conv2d_input_gradient(dz, kernel, window, groups) if need_dx else None
         return dx, dkernel, dbias
+
+    def _slopes(
+        self, dy: Array, activated: Activated, need_dbias: bool
+    ) -> tuple[Array, Array | None]:
+        """dy -> dz, and dbias where there is a bias and somebody needs it."""
+        saved, activation, with_bias = activated
+        return self.activate_backward(dy, saved, activation, with_bias and need_dbias)
 
     def dense_block(
         self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool
@@ -85,11 +92,11 @@ class Fused(Backend):
         return y, Activated(saved, activation, bias is not None) if keep else None
 
     def dense_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
-    ) -> tuple[Array | None, Array, Array | None]:
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
+    ) -> tuple[Array | None, Array | None, Array | None]:
         """dz = dy * f'(z + bias),  dkernel = x^T @ dz,  dx = dz @ kernel^T."""
-        dz, dbias = self.activate_backward(dy, *saved)
-        dkernel = self.matmul(x.T, dz)
+        dz, dbias = self._slopes(dy, saved, need_parameters)
+        dkernel = self.matmul(x.T, dz) if need_parameters else None
         return self.matmul(dz, kernel.T) if need_dx else None, dkernel, dbias
 
     def batch_norm_block(
@@ -115,10 +122,17 @@ class Fused(Backend):
         return y, mean, variance, Normalized(mean, variance, statistics is None, epsilon, activated)
 
     def batch_norm_block_backward(
-        self, dy: Array, saved: Any, x: Array, gamma: Array
-    ) -> tuple[Array, Array, Array]:
-        """dy -> dz through f, dz -> dx, dgamma, dbeta."""
+        self, dy: Array, saved: Any, x: Array, gamma: Array, need_parameters: bool
+    ) -> tuple[Array, Array | None, Array | None]:
+        """dy -> dz through f, dz -> dx, dgamma, dbeta.
+
+        With constant statistics y is linear in x, and dx alone is that map without its shift.
+        """
         mean, variance, by_batch, epsilon, activated = saved
         dz, _ = self.activate_backward(dy, *activated)
+        if not (by_batch or need_parameters):
+            zero = self.xp.zeros_like(gamma)
+            return self.normalize(dz, gamma, zero, zero, variance, epsilon), None, None
         backward = self.batch_norm_backward if by_batch else self.normalize_backward
-        return backward(dz, x, gamma, mean, variance, epsilon)
+        dx, dgamma, dbeta = backward(dz, x, gamma, mean, variance, epsilon)
+        return (dx, dgamma, dbeta) if need_parameters else (dx, None, None)

@@ -112,23 +112,24 @@ class Convolution(NumpyBackend):
         return y, Convolved(window, groups, Activated(y, activation, bias is not None), None, None)
 
     def conv_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool
-    ) -> tuple[Array | None, Array, Array | None]:
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
+    ) -> tuple[Array | None, Array | None, Array | None]:
         """dy -> dz and dbias in one pass, then the gradients of the convolution."""
         if isinstance(saved, Convolved):
-            return super().conv_block_backward(dy, saved, x, kernel, need_dx)
+            return super().conv_block_backward(dy, saved, x, kernel, need_dx, need_parameters)
         window, groups, with_bias, codes = saved
         _expect("dy", dy, codes.shape)
         C, F = x.shape[3], kernel.shape[3]
         algorithm = self._algorithm(x, window, C, F, groups, "dkernel")
-        if not need_dx and hasattr(algorithm, "block_gradient"):  # nobody else needs dz
+        if need_parameters and not need_dx and hasattr(algorithm, "block_gradient"):
+            # Nobody else needs dz.
             x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
             dkernel, dbias = algorithm.block_gradient(x, dy, codes, window, groups)
             return None, dkernel, dbias if with_bias else None
         dz, dbias = unpooled(dy, codes, window.output)
-        dkernel = self.conv2d_kernel_gradient(x, dz, window, groups)
+        dkernel = self.conv2d_kernel_gradient(x, dz, window, groups) if need_parameters else None
         dx = self.conv2d_input_gradient(dz, kernel, window, groups) if need_dx else None
-        return dx, dkernel, dbias if with_bias else None
+        return dx, dkernel, dbias if need_parameters and with_bias else None
 
     # ---- the chosen algorithm -----------------------------------------------------
 
