@@ -2,13 +2,13 @@
 
 import pytest
 
-import tinyconv.backends
+from tests.backends import present
 from tinyconv.backends.base import Backend
 
 
-@pytest.fixture(scope="session", params=tinyconv.backends.available_backends())
+@pytest.fixture(scope="session", params=present.BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend:
-    return tinyconv.backends.load(request.param)
+    return present.load(request.param)
 
 
 @pytest.fixture(scope="session", params=["float32", "float64"])

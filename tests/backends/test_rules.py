@@ -11,6 +11,7 @@ import pytest
 import tinyconv.backends
 from tests.backends.calling import apply, call
 from tests.backends.cases import CASES, Case
+from tests.backends.present import OTHERS
 from tests.backends.test_signatures import OPERATIONS
 from tests.comparison import assert_close
 from tests.strategies import LAYOUTS
@@ -23,7 +24,6 @@ def every_case(but: str = "") -> pytest.MarkDecorator:
 
 
 EVERY = every_case()
-OTHERS = [name for name in tinyconv.backends.available_backends() if name != "numpy"]
 
 
 def run(backend: Backend, case: Case, dtype: str, **options) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from importlib.util import find_spec
 from types import TracebackType
 
 from tinyconv.backends.base import Backend
@@ -15,7 +16,9 @@ from tinyconv.backends.base import Backend
 _CLASSES = {
     "numpy": ("tinyconv.backends.numpy", "NumpyBackend"),
     "numba": ("tinyconv.backends.numba", "NumbaBackend"),
+    "cupy": ("tinyconv.backends.cuda", "CudaBackend"),
 }
+_WITH_ALGORITHMS = ("numba", "cupy")
 _DEFAULT = os.environ.get("TINYCONV_BACKEND", "numba")
 
 _loaded: dict[tuple[str, str | None], Backend] = {}
@@ -31,8 +34,20 @@ def get_backend() -> Backend:
 
 
 def available_backends() -> list[str]:
-    """Names that `use_backend` takes."""
-    return list(_CLASSES)
+    """Names of the backends that run here: "cupy" only where a GPU runs a kernel.
+
+    The first call tries that, unless CuPy is not installed.
+    """
+    names = list(_CLASSES)
+    if find_spec("cupy") is None or not _gpu_runs():
+        names.remove("cupy")
+    return names
+
+
+def _gpu_runs() -> bool:
+    from tinyconv.backends.cuda import cupy_device
+
+    return cupy_device.usable()
 
 
 def load(name: str, conv: str | None = None) -> Backend:
@@ -40,11 +55,15 @@ def load(name: str, conv: str | None = None) -> Backend:
 
     Raises:
         ValueError: for an unknown name, or a `conv` that the backend does not know.
+        RuntimeError: for "cupy" where no GPU runs a kernel, with what is missing.
     """
     if name not in _CLASSES:
-        raise ValueError(f"backend must be one of {available_backends()}. Received: {name!r}")
-    if conv is not None and name != "numba":
-        raise ValueError(f"conv: only the backend 'numba' has several algorithms, not {name!r}")
+        raise ValueError(f"backend must be one of {list(_CLASSES)}. Received: {name!r}")
+    if conv is not None and name not in _WITH_ALGORITHMS:
+        raise ValueError(
+            f"conv: only the backends {list(_WITH_ALGORITHMS)} have several algorithms, "
+            f"not {name!r}"
+        )
     if (name, conv) not in _loaded:
         module, cls = _CLASSES[name]
         options = {} if conv is None else {"conv": conv}
@@ -58,13 +77,14 @@ class use_backend:  # noqa: N801  (reads as a function, works as a context manag
     It holds for the whole process, all its threads included.
 
     Args:
-        name: "numpy" (the textbook) or "numba" (fast; the default).
-        conv: with "numba", the algorithm of every convolution that it can do ("im2col",
+        name: "numpy" (the textbook), "numba" (fast; the default) or "cupy" (on a GPU).
+        conv: with "numba" or "cupy", the algorithm of every convolution that it can do ("im2col",
             "implicit_gemm", "direct", "pointwise", "winograd_2x2" or "winograd_4x4"); by
             default each gets the one that suits it.
 
     Raises:
         ValueError: for an unknown name or algorithm.
+        RuntimeError: for "cupy" where no GPU runs a kernel, with what is missing.
 
     Example:
         >>> tinyconv.use_backend("numpy")          # from now on

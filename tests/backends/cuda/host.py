@@ -25,7 +25,16 @@ from tinyconv.backends.cuda.device import Device, Dim3, Properties, definitions,
 
 SHIM = Path(__file__).with_name("host.hpp")
 LIBRARIES = Path(__file__).parents[3] / "build" / "host_kernels"
-_OPTIONS = ("-fno-strict-aliasing", "-std=c++17", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas")
+_OPTIONS = (
+    "-fno-strict-aliasing",
+    "-std=c++17",
+    "-O2",
+    "-shared",
+    "-fPIC",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unknown-pragmas",
+)
 
 
 class HostDevice(Device):
@@ -125,7 +134,7 @@ def _library(file: str, dtype: np.dtype[Any], wide: bool) -> ctypes.CDLL:
     """The compiled file; kept on disk by its text, so that only the first run waits."""
     command = compiler()
     assert command is not None
-    text = f'{SHIM.read_text(encoding="utf-8")}\n{source(file)}'
+    text = f"{SHIM.read_text(encoding='utf-8')}\n{source(file)}"
     options = (*_OPTIONS, *definitions(dtype, wide))
     key = hashlib.sha256("\0".join([text, *command, *options]).encode()).hexdigest()[:16]
     path = LIBRARIES / f"{file}-{key}.so"

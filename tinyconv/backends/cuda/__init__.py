@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from tinyconv.backends.base import Array
+from tinyconv.backends.cuda.activations import Activations
 from tinyconv.backends.cuda.device import Device
+from tinyconv.backends.cuda.dropping import Dropping
 from tinyconv.backends.cuda.gathering import Gathering
+from tinyconv.backends.cuda.optimizers import Optimizers
 from tinyconv.backends.numpy import NumpyBackend
 
 
-class CudaBackend(Gathering, NumpyBackend):
+class CudaBackend(Activations, Dropping, Optimizers, Gathering, NumpyBackend):
     """The textbook's operations on a GPU.
 
     Args:

@@ -73,9 +73,7 @@ class CupyDevice(Device):
             capability=(int(facts["major"]), int(facts["minor"])),
             multiprocessors=int(facts["multiProcessorCount"]),
             threads=int(facts["maxThreadsPerMultiProcessor"]),
-            shared_bytes=int(
-                facts.get("sharedMemPerBlockOptin", 0) or facts["sharedMemPerBlock"]
-            ),
+            shared_bytes=int(facts.get("sharedMemPerBlockOptin", 0) or facts["sharedMemPerBlock"]),
             l2_bytes=int(facts["l2CacheSize"]),
         )
 

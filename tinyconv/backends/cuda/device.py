@@ -140,12 +140,18 @@ class Device(ABC):
     def address(self, x: Array) -> int:
         """Where the numbers of x begin."""
 
+    def aligned(self, *arrays: Array) -> bool:
+        """Whether all begin at a multiple of 16 bytes."""
+        return all(self.address(x) % 16 == 0 for x in arrays)
+
     def lanes(self, row: int, *arrays: Array) -> int:
-        """How many numbers a kernel may read at once (LANES, or 1): 16 bytes where all arrays
-        begin at a multiple of 16 bytes and are made of rows of a multiple of 16 bytes."""
+        """How many numbers a kernel may read at once: LANES, or 1.
+
+        16 bytes at once need arrays that begin at multiples of 16 bytes, and consist of rows
+        (of `row` numbers) that do.
+        """
         lanes = 16 // arrays[0].itemsize
-        aligned = all(self.address(x) % 16 == 0 for x in arrays)
-        return lanes if aligned and row % lanes == 0 else 1
+        return lanes if row % lanes == 0 and self.aligned(*arrays) else 1
 
 
 def source(file: str) -> str:
