@@ -7,6 +7,8 @@ are reported, but not to be trusted across runs.
 
 A contender that may be run in several ways (with or without a compiler, in larger or
 smaller batches) tries them all in a process before, and runs in the one that was fastest.
+
+What the libraries write to the standard error stream is shown only where one fails.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import multiprocessing
 import os
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,6 +31,7 @@ Turn = Callable[[], float]
 
 WARM_UPS = 2  # turns before those that count: the first compiles, the second settles
 _TRIALS = 3  # turns of each setting, after its warm-up
+_PATIENCE = 30.0  # seconds that a process has to end by itself
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,36 @@ def alternate(
             process.end()
 
 
+def one_after_the_other(
+    contenders: Sequence[Contender], pieces: Sequence[dict[str, Any]], rounds: int
+) -> Iterator[list[list[float]]]:
+    """As `alternate`, for many small pieces of work in the same processes.
+
+    Args:
+        pieces: arguments of all factories, besides their own options, for a piece each.
+
+    Yields:
+        For each piece the values of each contender.
+
+    Raises:
+        RuntimeError: naming the contender that failed.
+    """
+    processes: list[_Process] = []
+    try:
+        for contender in contenders:
+            processes.append(_Process(contender))
+        for piece in pieces:
+            for process in processes:
+                process.ask(piece)
+            turns = [[process.ask(_TURN) for process in processes] for _ in range(rounds + 1)]
+            yield [list(values[1:]) for values in zip(*turns, strict=True)]  # the first compiles
+        for process in processes:
+            process.stop()
+    finally:
+        for process in processes:
+            process.end()
+
+
 def try_settings(contender: Contender) -> dict[str, float]:
     """The best of a few turns of each setting; nothing where there is no choice."""
     if len(contender.settings) < 2:
@@ -131,6 +165,7 @@ def try_settings(contender: Contender) -> dict[str, float]:
         for setting in contender.settings:
             process.prepare(setting, 1)
             times[setting] = min(process.ask(_TURN) for _ in range(_TRIALS))
+        process.stop()
         return times
     finally:
         process.end()
@@ -150,14 +185,21 @@ class _Process:
 
     def __init__(self, contender: Contender) -> None:
         self._contender = contender
-        spawn = multiprocessing.get_context("spawn")
-        self._pipe, there = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(there, contender), daemon=True)
-        self._process.start()
-        there.close()  # so that the death of the process is noticed
-        self._imported: tuple[float, int] = self._answer()
         self._costs: Costs | None = None
         self._setting = ""
+        descriptor, name = tempfile.mkstemp()
+        os.close(descriptor)
+        self._told = Path(name)  # what it writes to its standard error stream
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, there = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(there, contender, name), daemon=True)
+        self._process.start()
+        there.close()  # so that the death of the process is noticed
+        try:
+            self._imported: tuple[float, int] = self._answer()
+        except RuntimeError:
+            self.end()
+            raise
 
     def prepare(self, setting: str, warm_ups: int) -> None:
         """Build it anew in one of its settings and warm it up."""
@@ -178,32 +220,41 @@ class _Process:
 
     def result(self, values: list[float], tried: dict[str, float]) -> Result:
         """Stop the process."""
-        peak = self.ask(_STOP)
-        self._process.join()
+        peak = self.stop()
         assert self._costs is not None
         return Result(
             self._contender.name, self._contender.peer, values, peak, self._costs,
             self._setting, tried,
         )  # fmt: skip
 
+    def stop(self) -> int:
+        """Let it tidy up and end (what is killed leaves semaphores behind); -> its peak memory."""
+        peak: int = self.ask(_STOP)
+        self._process.join(_PATIENCE)
+        return peak
+
     def end(self) -> None:
         """End it, whatever it does."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
+        self._told.unlink(missing_ok=True)
 
     def _answer(self) -> Any:
         try:
             answer = self._pipe.recv()
         except (EOFError, ConnectionResetError):
-            raise RuntimeError(f"the process of {self._contender.name} died") from None
+            answer = RuntimeError("its process died")
         if isinstance(answer, Exception):
-            raise RuntimeError(f"{self._contender.name}: {answer}")
+            told = self._told.read_text(encoding="utf-8", errors="replace")
+            raise RuntimeError(f"{self._contender.name}: {answer}\n{told}".rstrip()) from None
         return answer
 
 
-def _serve(there: Connection, contender: Contender) -> None:
+def _serve(there: Connection, contender: Contender, told: str) -> None:
     """What the contender's process does."""
+    with open(told, "ab") as file:
+        os.dup2(file.fileno(), 2)  # also for what is not written by Python
     os.environ.update({**_all_cores(), **contender.environment})
     try:
         started = time.perf_counter()

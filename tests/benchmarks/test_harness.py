@@ -1,6 +1,9 @@
+import subprocess
+import sys
+
 import pytest
 
-from benchmarks.harness import Contender, alternate, cores
+from benchmarks.harness import Contender, alternate, cores, one_after_the_other
 
 HERE = "tests.benchmarks.contenders"
 
@@ -58,8 +61,36 @@ def test_a_contender_has_an_environment_of_its_own():
 
 @pytest.mark.parametrize(
     ("factory", "message"),
-    [("failing", "broken: ValueError: no such network"), ("dying", "the process of broken died")],
+    [
+        ("failing", "broken: ValueError: no such network\nlook here"),
+        ("dying", "broken: its process died\nlast words"),
+    ],
 )
-def test_a_contender_that_fails_is_named(factory, message):
+def test_a_contender_that_fails_is_named_with_what_it_has_written(factory, message):
     with pytest.raises(RuntimeError, match=message):
         alternate([Contender("broken", f"{HERE}:{factory}")], 1)
+
+
+def test_what_libraries_write_is_not_shown(capfd):
+    alternate([Contender("a", f"{HERE}:talking")], 1)
+    assert capfd.readouterr().err == ""
+
+
+def test_pieces_of_work_one_after_the_other():
+    contenders = [
+        Contender("a", f"{HERE}:counting"),
+        Contender("b", f"{HERE}:counting", {"other": 1}),
+    ]
+    pieces = [{"first": 10.0}, {"first": 20.0}]
+    found = list(one_after_the_other(contenders, pieces, 2))
+    assert found == [[[12.0, 13.0]] * 2, [[22.0, 23.0]] * 2]  # each turn but the first
+
+
+def test_settings_that_were_tried_leave_nothing_behind():
+    code = (
+        "from benchmarks.harness import Contender, alternate\n"
+        "if __name__ == '__main__':\n"
+        f"    alternate([Contender('a', '{HERE}:semaphore', {{}}, {{'x': {{}}, 'y': {{}}}})], 1)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr == ""
