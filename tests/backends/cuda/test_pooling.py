@@ -1,0 +1,92 @@
+"""Pooling kernels: packs of channels, large windows, and what is fused with the maximum.
+
+That they compute the right thing on ordinary arguments is checked by the tests of all backends.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.comparison import assert_close
+from tests.strategies import Fill, fills, windows
+from tinyconv.backends.base import Activation
+from tinyconv.backends.cuda import CudaBackend
+from tinyconv.backends.numpy import NumpyBackend
+from tinyconv.geometry import Window, slide
+
+textbook = NumpyBackend()
+CHANNELS = st.sampled_from([1, 2, 3, 4, 8, 12])
+
+
+def compare(host: CudaBackend, x: np.ndarray, window: Window, fill: Fill) -> None:
+    """All four operations of pooling on one window."""
+    y, argmax = host.max_pool(x, window)
+    expected, places = textbook.max_pool(x, window)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(argmax, places)
+    dy = fill(y.shape, x.dtype)
+    wanted = textbook.max_pool_backward(dy, places, window)
+    assert_close(host.max_pool_backward(dy, argmax, window), wanted, x.dtype, scale=5)
+    mean = textbook.average_pool(x, window)
+    assert_close(host.average_pool(x, window), mean, x.dtype)
+    wanted = textbook.average_pool_backward(dy, window)
+    assert_close(host.average_pool_backward(dy, window), wanted, x.dtype)
+
+
+@given(window=windows(), batch=st.integers(1, 3), channels=CHANNELS, fill=fills(("ties",)))
+def test_packs_of_channels(
+    host: CudaBackend, dtype: str, window: Window, batch: int, channels: int, fill: Fill
+):
+    """Channels that fill 16 bytes, and some that do not."""
+    x = fill((batch, *window.input, channels), dtype)
+    x[fill.index(x.shape)] = fill.generator.choice([np.nan, np.inf, -np.inf, 0])
+    with np.errstate(invalid="ignore"):
+        compare(host, x, window, fill)
+
+
+def test_more_elements_than_threads(host: CudaBackend, dtype: str):
+    """The grid goes round several times."""
+    fill, window = Fill(0), slide((27, 29), (3, 2), (2, 2), "same")
+    compare(host, fill((6, 27, 29, 16), dtype), window, fill)
+
+
+def test_a_start_that_is_no_multiple_of_16_bytes(host: CudaBackend, dtype: str):
+    fill, window = Fill(1), slide((6, 6), (2, 2), (2, 2), "valid")
+    flat = fill((2 * 6 * 6 * 4 + 1,), dtype)
+    x = flat[1:].reshape(2, 6, 6, 4)
+    assert host.device.lanes(4, x) == 1
+    compare(host, x, window, fill)
+
+
+def test_a_window_of_more_taps_than_a_byte_counts(host: CudaBackend, dtype: str):
+    fill = Fill(2)
+    for channels in (3, 4):
+        compare(
+            host,
+            fill((2, 18, 17, channels), dtype),
+            slide((18, 17), (18, 17), (1, 1), "valid"),
+            fill,
+        )
+        compare(
+            host, fill((1, 40, 9, channels), dtype), slide((40, 9), (33, 9), (3, 2), "same"), fill
+        )
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@given(window=windows(), channels=CHANNELS, fill=fills(("ties", "normal")), bias=st.booleans())
+def test_bias_and_relu_in_the_same_pass(
+    host: CudaBackend, dtype: str, relu: bool, window: Window, channels: int, fill: Fill, bias: bool
+):
+    x = fill((2, *window.input, channels), dtype)
+    x[fill.index(x.shape)] = fill.generator.choice([np.nan, np.inf, -np.inf, 0])
+    shift = fill((channels,), dtype) if bias else None
+    activation = Activation("relu" if relu else "linear")
+    a, _ = textbook.activate(x, shift, activation)
+    expected, places = textbook.max_pool(a, window)
+    y, argmax = host._max_pool(x, shift, relu, window, True)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(argmax, places)
+    y, argmax = host._max_pool(x, shift, relu, window, False)
+    np.testing.assert_array_equal(y, expected)
+    assert argmax is None
