@@ -18,8 +18,9 @@ from tests.comparison import assert_close
 from tests.strategies import Fill, fills
 from tinyconv.backends import load, use_backend
 from tinyconv.backends.numba.convolution import epilogue, implicit_gemm
-from tinyconv.backends.numba.convolution.case import OPERATIONS, PLAIN, SHUT, ConvCase, Epilogue
+from tinyconv.backends.numba.convolution.case import PLAIN, SHUT, ConvCase, Epilogue
 from tinyconv.backends.numba.convolution.chooser import ALGORITHMS, choose
+from tinyconv.explain.algorithms import OPERATIONS
 from tinyconv.geometry import Window, slide
 
 textbook = load("numpy")
@@ -289,6 +290,6 @@ def test_asked_for(name: str, monkeypatch: pytest.MonkeyPatch):
 def test_what_cannot_be_asked_for():
     with pytest.raises(ValueError, match=r"conv must be one of \['im2col', .*Received: conv='fft'"):
         use_backend("numba", conv="fft")
-    with pytest.raises(ValueError, match="only the backend 'numba' has several algorithms"):
+    with pytest.raises(ValueError, match="only the backends .'numba', 'cupy'. have several algorithms"):
         use_backend("numpy", conv="im2col")
     assert load("numba", "im2col") is load("numba", "im2col") is not load("numba")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tinyconv.backends.numba.convolution.case import ConvCase
     from tinyconv.models.model import Model
 
-_OPERATIONS = ("forward", "dx", "dkernel")
+OPERATIONS = ("forward", "dx", "dkernel")  # of a convolution
 
 
 class ChosenAlgorithm(NamedTuple):
@@ -69,7 +69,7 @@ def algorithms(
     rows = Algorithms()
     for layer, shape in _convolutions(model):
         window, channels = layer.window(shape), shape[3] or 0
-        for operation in _OPERATIONS if training else _OPERATIONS[:1]:
+        for operation in OPERATIONS if training else OPERATIONS[:1]:
             case = ConvCase(
                 batch_size, window, channels, layer.filters, layer.groups,
                 np.dtype(layer.dtype), operation,

@@ -103,7 +103,7 @@ class Convolution(NumpyBackend):
         if activation.name not in ("linear", "relu") or not _is_halving(pool):
             return super().conv_block(x, kernel, bias, window, groups, activation, pool, keep)
         relu, pools = activation.name == "relu", pool is not None
-        epilogue = Epilogue(bias, relu, pools, codes=keep and pools)
+        epilogue = Epilogue(bias, relu, pools, codes=keep and pools, changing=keep)
         y, codes = self._forward(x, kernel, window, groups, epilogue)
         if not keep:
             return y, None

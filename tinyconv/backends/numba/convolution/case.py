@@ -19,7 +19,6 @@ import numpy as np
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Window
 
-OPERATIONS = ("forward", "dx", "dkernel")
 SHUT = 4  # the code of a pooled value whose ReLU is shut
 
 
@@ -45,7 +44,7 @@ class ConvCase(NamedTuple):
 
 
 class Epilogue(NamedTuple):
-    """What happens to z before it is written: y = max_pool(relu(z + bias)).
+    """What a forward pass does besides the sum: y = max_pool(relu(z + bias)).
 
     Attributes:
         bias: (F,), or None.
@@ -53,12 +52,14 @@ class Epilogue(NamedTuple):
         pool: the maximum of 2x2 pixels, stride 2, "valid": (OH, OW) -> (OH // 2, OW // 2).
         codes: with `pool`, write where the maximum was: uint8 of the shape of y, the tap
             2*row + column of the first maximum, or SHUT where ReLU cut it off.
+        changing: the kernel is about to change, as in training: keep nothing made of it.
     """
 
     bias: Array | None = None
     relu: bool = False
     pool: bool = False
     codes: bool = False
+    changing: bool = False
 
 
 PLAIN = Epilogue()

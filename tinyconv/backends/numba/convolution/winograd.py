@@ -115,7 +115,7 @@ class Winograd:
         self, x: Array, kernel: Array, window: Window, groups: int, epilogue: Epilogue
     ) -> tuple[Array, Array | None]:
         """x (N, H, W, C), kernel (3, 3, C, F) -> y (N, OH, OW, F) or half of that, and codes."""
-        U = kernels.transformed(kernel, self.m, False)
+        U = kernels.transformed(kernel, self.m, keep=not epilogue.changing)
         y, codes = results((len(x), *window.output, kernel.shape[3]), epilogue, x.dtype)
         (top, _), (left, _) = window.padding
         self._convolve(x, U, y, codes, window.output, (top, left), epilogue)
@@ -123,7 +123,7 @@ class Winograd:
 
     def input_gradient(self, dz: Array, kernel: Array, window: Window, groups: int) -> Array:
         """dz (N, OH, OW, F) -> dx (N, H, W, C): dz convolved with the flipped kernel."""
-        U = kernels.transformed(kernel, self.m, True)
+        U = kernels.transform(kernel, self.m, exchanged=True)
         dx = empty((dz.shape[0], *window.input, kernel.shape[2]), dz.dtype)
         (top, _), (left, _) = window.padding
         origin = 2 - top, 2 - left

@@ -1,10 +1,10 @@
 """Winograd's kernels: U = G g G^T, its way back, and U kept while the kernel stays as it is.
 
 U has 36 / 9 (or 16 / 9) times as many numbers as the kernel. A training step makes it
-anew; a network that predicts would make the same one for every batch, 60 million
-numbers for VGG16. So U is kept once a kernel has come twice with the same values.
-Whether they are the same says a fingerprint, a sum of 64 bits over all of them: nobody
-has to tell when a kernel has been changed, and reading it takes a tenth of the time.
+anew, and says so; a network that predicts would make the same one for every batch, 60
+million numbers for VGG16. So there U is kept once a kernel has come twice with the same
+values. Whether they are the same says a fingerprint, a sum of 64 bits over all of them:
+nobody has to tell when a kernel has been changed, and reading it takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from numba import prange
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba import tile_transforms as transforms
-from tinyconv.backends.numba._jit import jit, jit_parallel
+from tinyconv.backends.numba._jit import jit_inner, jit_parallel
 from tinyconv.backends.numba.convolution.packing import panel_width
-from tinyconv.backends.numba.microkernel import VECTOR, VECTORS
+from tinyconv.backends.numba.microkernel import VECTORS, lanes
 from tinyconv.backends.numba.workspace import empty
 
 KEPT_BYTES = 1 << 28  # of transformed kernels at most; VGG16 has 235 million bytes
 
 PIECES = 64  # of a fingerprint, whatever the number of threads
 GROUP = 16  # channels done together: a cache line of them, where channels and filters change places
-VECTOR_BYTES = VECTOR.bytes
 expand2, expand4 = transforms.expand2, transforms.expand4
 reduce2, reduce4 = transforms.reduce2, transforms.reduce4
 
@@ -44,7 +43,7 @@ def transform_group_loops(
     C, F = kernel.shape[2], kernel.shape[3]
     if exchanged:
         C, F = F, C
-    step, vector = U.shape[1], VECTOR_BYTES // U.itemsize
+    step, vector = U.shape[1], lanes(U.dtype)
     width = VECTORS * vector
     begin, used = panel * width, min(width, F - panel * width)
     g = np.zeros((last - first, 9, width), kernel.dtype)
@@ -77,7 +76,7 @@ def gradient_row_loops(
     their order, in the memory of the first.
     """
     shares, taps, step = sums.shape
-    vector = VECTOR_BYTES // sums.itemsize
+    vector = lanes(sums.dtype)
     width = VECTORS * vector
     begin, used = panel * width, min(width, dkernel.shape[3] - panel * width)
     row = (panel * height + c) * width
@@ -107,26 +106,26 @@ def fingerprint_piece_loops(words: Array, state: Array, first: int, last: int) -
     one word never share a fingerprint, others once in 2^64. The shift is needed: a
     product alone never moves a word's highest bits down, and two changed signs cancel.
     """
-    lanes, prime, shift = state.size, np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
-    for lane in range(lanes):
+    streams, prime, shift = state.size, np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
+    for lane in range(streams):
         state[lane] = np.uint64(lane + 1)
     for row in range(first, last):
-        source = words[row * lanes : (row + 1) * lanes]
-        for lane in range(lanes):
+        source = words[row * streams : (row + 1) * streams]
+        for lane in range(streams):
             mixed = (state[lane] ^ source[lane]) * prime
             state[lane] = mixed ^ (mixed >> shift)
 
 
-transform_group = jit(transform_group_loops)
-gradient_row = jit(gradient_row_loops)
-fingerprint_piece = jit(fingerprint_piece_loops)
+transform_group = jit_inner(transform_group_loops)
+gradient_row = jit_inner(gradient_row_loops)
+fingerprint_piece = jit_inner(fingerprint_piece_loops)
 
 
 def transform_loops(kernel: Array, U: Array, m: int, exchanged: bool) -> None:
     C, F = kernel.shape[2], kernel.shape[3]
     if exchanged:
         C, F = F, C
-    width = VECTORS * (VECTOR_BYTES // U.itemsize)
+    width = VECTORS * lanes(U.dtype)
     panels, groups = (F + width - 1) // width, (C + GROUP - 1) // GROUP
     for i in prange(panels * groups):
         first = i % groups * GROUP
@@ -135,7 +134,7 @@ def transform_loops(kernel: Array, U: Array, m: int, exchanged: bool) -> None:
 
 def gradient_loops(sums: Array, dkernel: Array, m: int, height: int) -> None:
     C, F = dkernel.shape[2], dkernel.shape[3]
-    width = VECTORS * (VECTOR_BYTES // sums.itemsize)
+    width = VECTORS * lanes(sums.dtype)
     for i in prange((F + width - 1) // width * C):
         gradient_row(sums, dkernel, m, height, i // C, i % C)
 
@@ -204,16 +203,20 @@ class Kept(NamedTuple):
     U: Array | None
 
 
-_kept: dict[tuple[int, int, bool], Kept] = {}  # the longest unused first
+_kept: dict[tuple[int, int], Kept] = {}  # the longest unused first
 
 
-def transformed(kernel: Array, m: int, exchanged: bool) -> Array:
+def transformed(kernel: Array, m: int, keep: bool) -> Array:
     """`transform`, or what is left of the last call with this very array and its values.
 
     The result must not be written to. It goes with the kernel, when the kernel changes,
-    or when more than KEPT_BYTES would be held.
+    or when more than KEPT_BYTES would be held. Unless `keep` nothing is left of it.
     """
-    key, seen = (id(kernel), m, exchanged), fingerprint(kernel)
+    key = id(kernel), m
+    if not keep:
+        _kept.pop(key, None)
+        return transform(kernel, m, exchanged=False)
+    seen = fingerprint(kernel)
     # Several threads may predict at once. Each step here is one of a dict, so that what
     # can go wrong is that something is transformed twice, or not kept.
     entry = _kept.get(key)
@@ -222,7 +225,7 @@ def transformed(kernel: Array, m: int, exchanged: bool) -> Array:
         _kept.pop(key, None)
         _kept[key] = entry
         return entry.U
-    U = transform(kernel, m, exchanged)
+    U = transform(kernel, m, exchanged=False)
     _kept.pop(key, None)
     if again and fingerprint(kernel) != seen:  # changed meanwhile, by another thread
         again = False
