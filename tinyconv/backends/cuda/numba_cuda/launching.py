@@ -13,7 +13,13 @@ _MOST_BLOCKS = 1 << 16  # the threads go on in steps of the whole grid where the
 
 
 def run(kernel: Any, written: Array, *arguments: Any) -> None:
-    """kernel(written, *arguments), with a thread an element of `written`."""
+    """kernel(written, *arguments), with a thread an element of `written`.
+
+    Arrays are made contiguous: strides that are known when it is compiled are cheaper.
+    """
+    arguments = tuple(
+        a if isinstance(a, int) or a.flags.c_contiguous else a.copy() for a in arguments
+    )
     blocks = min(-(-written.size // THREADS), _MOST_BLOCKS)
     if blocks:
         kernel[blocks, THREADS](written, *arguments)
