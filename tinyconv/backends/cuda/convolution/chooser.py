@@ -1,0 +1,87 @@
+"""Which algorithm convolves: a shape in, an algorithm and the reason out.
+
+The first rule that applies decides:
+
+    1x1                      pointwise        BLAS alone, nothing to gather
+    TF32 asked for           im2col           BLAS has the tensor cores, our kernels do not
+    3x3, stride 1, float32   winograd         2.25 or 4 times fewer products, where the work
+    and much of it                            is worth its three more passes over memory
+    all else                 implicit_gemm    one launch, no columns in memory
+
+Winograd adds before it multiplies, which costs accuracy, so float64, chosen for accuracy's
+sake, never gets it unasked. The limits below follow from counting operations and bytes, not
+from a measurement: `python -m benchmarks gpu` is there to correct them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinyconv.backends.cuda.convolution import im2col, implicit_gemm, pointwise, winograd
+from tinyconv.backends.cuda.convolution.case import ConvCase
+
+ALGORITHMS: dict[str, Any] = {
+    "im2col": im2col,
+    "implicit_gemm": implicit_gemm,
+    "pointwise": pointwise,
+    "winograd_2x2": winograd.F2,
+    "winograd_4x4": winograd.F4,
+}
+
+# Per pixel and channel Winograd moves about 11 numbers through memory, and saves 9/4 to 27/4 of
+# the F products: with fewer channels or filters there is nothing to gain.
+LEAST_CHANNELS = 64
+# Products of the plain sum, below which its launches would cost more than they save.
+LEAST_PRODUCTS = 1 << 31
+
+
+class Choice(NamedTuple):
+    """An algorithm by name, the algorithm itself, and why it was chosen."""
+
+    name: str
+    algorithm: Any
+    reason: str
+
+
+def check(asked: str) -> None:
+    """Raises ValueError unless it is the name of an algorithm."""
+    if asked not in ALGORITHMS:
+        raise ValueError(f"conv must be one of {list(ALGORITHMS)}. Received: conv={asked!r}")
+
+
+@lru_cache(4096)
+def choose(case: ConvCase, asked: str | None = None) -> Choice:
+    """The algorithm for a case; the one `asked` for wherever it can do the case."""
+    instead = ""
+    if asked is not None:
+        check(asked)
+        against = ALGORITHMS[asked].reason_against(case)
+        if against is None:
+            return Choice(asked, ALGORITHMS[asked], "asked for")
+        instead = f"{asked} cannot: {against}; "
+    name, reason = _rule(case)
+    return Choice(name, ALGORITHMS[name], instead + reason)
+
+
+def _rule(case: ConvCase) -> tuple[str, str]:
+    """Name and reason."""
+    if pointwise.reason_against(case) is None:
+        return "pointwise", "1x1: a plain matrix product"
+    if case.tf32 and case.dtype == np.float32 and case.groups == 1:
+        return "im2col", "TF32 was asked for, and BLAS has it"
+    against = winograd.F4.reason_against(case)
+    if against is not None:
+        return "implicit_gemm", f"no Winograd: {against}"
+    if case.dtype != np.float32:
+        return "implicit_gemm", f"{case.dtype} is for accuracy, which Winograd would cost"
+    if min(case.channels, case.filters) < LEAST_CHANNELS:
+        return "implicit_gemm", "few channels: Winograd would move more than it saves"
+    OH, OW = case.window.output
+    if 9 * case.batch * OH * OW * case.channels * case.filters < LEAST_PRODUCTS:
+        return "implicit_gemm", "little work: one launch instead of Winograd's four"
+    m = winograd.best(case).m
+    saved = 9 * m * m / (m + 2) ** 2
+    return f"winograd_{m}x{m}", f"3x3: tiles of {m}x{m} need {saved:.3g} times fewer products"
