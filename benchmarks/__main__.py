@@ -5,29 +5,33 @@ predict       10,000 images through predict
 vgg16         features of photographs, and a step of fine-tuning
 resnet50      class probabilities of photographs
 linear        a training step by the size of its batch, 8 to 512
-all           these five; numbers and pictures go to benchmarks/results
+conv          each algorithm of convolution on each layer of the networks, GFLOP/s
+why           from naive loops to Winograd: what each step of docs/why-it-is-fast.md bought
+all           these seven; numbers and pictures go to benchmarks/results
 
 startup       seconds from the command to the first training step, with and without a cache
 accuracy      test accuracy after the book's ten epochs of Fashion-MNIST, three seeds each
 cats_vs_dogs  an epoch over a stream of photographs, three networks, against tf.keras
 memory        peak memory of such an epoch for few and for many photographs
-conv          each algorithm of convolution on each layer of the networks, GFLOP/s
+gpu           kernels, layers and steps on an NVIDIA card, against cuDNN and PyTorch
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from benchmarks import page
 from benchmarks.lineup import ALL, USUAL, present
 from benchmarks.report import Case, write_json
 
-SIDE_BY_SIDE = ("step", "predict", "vgg16", "resnet50", "linear")
-OTHERS = ("startup", "accuracy", "cats_vs_dogs", "memory", "conv")
+SIDE_BY_SIDE = ("step", "predict", "vgg16", "resnet50", "linear", "conv", "why")
+OTHERS = ("startup", "accuracy", "cats_vs_dogs", "memory", "gpu")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -42,6 +46,8 @@ class Options(argparse.Namespace):
     json: Path | None
     plot: Path | None
     out: Path
+    docs: bool
+    command: str
 
     def chosen(self, cases: Sequence[Case]) -> list[Case]:
         """The cases whose title has `only` in it."""
@@ -59,6 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.contenders = present(options.contenders)
     if not options.contenders:
         parser.error("none of the contenders is installed")
+    options.command = " ".join(("python -m benchmarks", *(arguments or sys.argv[1:])))
+    if options.docs and options.question != "why":
+        parser.error("--docs is for why")
+    if options.docs and not options.json:
+        page.write(RESULTS / "why.json")
+        return
     if options.question == "all":
         if options.json or options.plot or options.only:
             parser.error("all writes into --out, and takes no --json, --plot or --only")
@@ -76,9 +88,11 @@ def answer(module: ModuleType, options: Options, numbers: Path | None, plot: Pat
     """Run a question and write what is wanted."""
     found: dict[str, Any] = module.run(options)
     if numbers:
-        write_json(numbers, found)
+        write_json(numbers, found, options.command)
     if plot:
         module.draw(found, plot)
+    if options.docs and numbers:
+        page.write(numbers)
 
 
 def _module(question: str) -> ModuleType:
@@ -106,6 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--plot", type=Path, help="draw them into this PNG")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where `all` writes its files")
+    parser.add_argument(
+        "--docs", action="store_true",
+        help="of why: write its tables into docs/why-it-is-fast.md, measured now if --json says "
+        "where to, else those of benchmarks/results/why.json",
+    )  # fmt: skip
     return parser
 
 

@@ -3,139 +3,171 @@
 Forward (with bias and ReLU) and both gradients, in GFLOP/s of the plain sum: 2 operations a
 product, N*OH*OW * KH*KW*C * F products, whatever the algorithm really computes. So Winograd
 may exceed the peak, which is measured too: the micro-kernel on numbers that stay in the
-first-level cache, on all cores. The algorithms take turns, in one process.
+first-level cache, on all cores. Each algorithm has a process of its own, and so have PyTorch
+(channels_last) and TensorFlow; they take turns at a layer, and then go on to the next.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
+from benchmarks.convolution import Case
+from benchmarks.harness import Contender, Turn, alternate, one_after_the_other
+from benchmarks.lineup import KERAS
 from benchmarks.networks import build
+from benchmarks.plot_layers import draw_layers as draw
+from benchmarks.report import Spread
 
-if TYPE_CHECKING:
-    from tinyconv.backends.numba.convolution.case import ConvCase
+__all__ = ["draw", "layers", "peak", "run"]
 
 NETWORKS = {"cnn": 32, "cats vs dogs": 64, "vgg16": 32, "resnet50": 8}  # images at a time
-OPERATIONS = ("forward", "dx", "dkernel")
-MOST_FLOPS = 1e10  # of one turn: larger batches are cut, which changes little by then
+MOST_PRODUCTS = 5e9  # of one call: larger batches are cut, which changes little by then
+LEAST_SECONDS = 0.02  # of a turn
 
 
 def run(options: Any) -> dict[str, Any]:
-    """A table a network: a row an operation of a layer, a column an algorithm."""
-    from tinyconv.backends.numba.convolution.chooser import ALGORITHMS, choose
-
-    peak = peak_flops(options.rounds)
-    print(f"peak of the micro-kernel: {peak / 1e9:.0f} GFLOP/s")
-    numbers: dict[str, Any] = {"peak GFLOP/s": peak / 1e9}
+    """A table a network: a row an operation of a layer, a column an algorithm or a peer."""
     networks = {"cnn": 2} if options.quick else NETWORKS
-    for network, batch in networks.items():
-        if options.only.lower() not in network:
-            continue
-        print(
-            f"\n{network}, GFLOP/s (* is chosen)\n{'':42}" + "".join(f"{n:>15}" for n in ALGORITHMS)
-        )
-        for name, case in layers(network, batch):
-            found = measure(case, options.rounds)
-            choice = choose(case).name
-            columns = [
-                f"{found[n]:.0f}{'*' * (n == choice)}" if n in found else "" for n in ALGORITHMS
-            ]
-            title = f"{name} {case.operation}"
-            print(f"{title:42}" + "".join(f"{column:>15}" for column in columns), flush=True)
-            numbers[f"{network}: {title}"] = {"GFLOP/s": found, "chosen": choice}
-    return numbers
+    chosen = [name for name in networks if options.only.lower() in name]
+    if not chosen:
+        raise SystemExit(f"--only {options.only!r} is in none of these: {', '.join(networks)}")
+    (result,) = alternate([Contender("the micro-kernel", "benchmarks.conv:peak")], options.rounds)
+    highest = max(result.values)
+    print(f"peak of the micro-kernel: {highest:.0f} GFLOP/s")
+    contenders = line_up(options.contenders)
+    found = {}
+    for network in chosen:
+        rows = layers(network, networks[network])
+        print(_head(network, contenders))
+        pieces = [{"case": case} for _, case in rows]
+        turns = one_after_the_other(contenders, pieces, options.rounds)
+        for (layer, case), values in zip(rows, turns, strict=True):
+            row = _row(contenders, values, case, chosen_for(case))
+            print(_line(f"{layer} {case.operation}", row, contenders), flush=True)
+            title = f"{network}: {layer} {case.operation}"
+            found[title] = {"network": network, "layer": layer, "operation": case.operation, **row}
+    return {"peak GFLOP/s": highest, "layers": found}
 
 
-def layers(network: str, batch: int) -> list[tuple[str, ConvCase]]:
-    """Every operation of every convolution of a network, each shape once."""
+def line_up(names: list[str]) -> list[Contender]:
+    """Our algorithms, and the peers that were asked for."""
+    from tinyconv.backends.numba.convolution.chooser import ALGORITHMS
+
+    shared = {"least": LEAST_SECONDS, "epilogue": True}
+    ours = [*(ALGORITHMS if "numba" in names else ()), *(["textbook"] if "numpy" in names else [])]
+    found = [
+        Contender(name, "benchmarks.convolution:by_tinyconv", {**shared, "algorithm": name})
+        for name in ours
+    ]
+    if KERAS in names:
+        found.append(Contender(KERAS, "benchmarks.convolution:by_keras", shared, peer=True))
+    if "torch" in names:
+        found.append(Contender("PyTorch", "benchmarks.convolution:by_torch", shared, peer=True))
+    return found
+
+
+def layers(network: str, batch: int, most: float = MOST_PRODUCTS) -> list[tuple[str, Case]]:
+    """Every operation of every convolution of a network, each shape once; batches are cut so that
+    none has more than `most` products."""
     from tinyconv import explain
 
-    rows: dict[ConvCase, str] = {}
+    rows: dict[Case, str] = {}
     for row in explain.algorithms(build("tinyconv", network), batch):
-        case = row.case
-        case = case._replace(batch=max(1, min(batch, int(MOST_FLOPS / flops(case) * batch))))
-        (H, W), (KH, KW), stride = case.window.input, case.window.size, case.window.strides[0]
+        window, channels, filters, groups = row.case[1:5]
+        case = Case(batch, window, channels, filters, groups, row.case.operation)
+        case = case._replace(batch=int(max(1, min(batch, most / case.products * batch))))
+        (H, W), (KH, KW), stride = window.input, window.size, window.strides[0]
         steps = f" /{stride}" if stride > 1 else ""
-        rows.setdefault(
-            case, f"{case.batch}x{H}x{W}x{case.channels} {KH}x{KW}{steps} {case.filters}"
-        )
+        rows.setdefault(case, f"{case.batch}x{H}x{W}x{channels} {KH}x{KW}{steps} {filters}")
     return [(name, case) for case, name in rows.items()]
 
 
-def flops(case: ConvCase) -> float:
-    """Of the plain sum."""
-    (OH, OW), (KH, KW) = case.window.output, case.window.size
-    return 2.0 * case.batch * OH * OW * KH * KW * case.channels // case.groups * case.filters
+def chosen_for(case: Case) -> str:
+    """The name of the algorithm that a model gets."""
+    import numpy as np
+
+    from tinyconv.backends.numba.convolution.case import ConvCase
+    from tinyconv.backends.numba.convolution.chooser import choose
+
+    return choose(ConvCase(*case[:5], np.dtype("float32"), case.operation)).name
 
 
-def measure(case: ConvCase, rounds: int) -> dict[str, float]:
-    """GFLOP/s of each algorithm that can do the case: the median of alternating turns."""
-    from tinyconv.backends.numba.convolution.chooser import ALGORITHMS
-
-    able = {n: a for n, a in ALGORITHMS.items() if a.reason_against(case) is None}
-    turns = {name: _turn(algorithm, case) for name, algorithm in able.items()}
-    for turn in turns.values():
-        turn()  # compiles
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for _ in range(rounds):
-        for name, turn in turns.items():
-            started = time.perf_counter()
-            turn()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: flops(case) / statistics.median(own) / 1e9 for name, own in seconds.items()}
-
-
-def _turn(algorithm: Any, case: ConvCase) -> Callable[[], Any]:
-    """The operation on random numbers."""
-    from tinyconv.backends.numba.convolution.case import Epilogue
-
-    generator, window, groups = np.random.default_rng(0), case.window, case.groups
-
-    def fill(*shape: int) -> Any:
-        return generator.standard_normal(shape).astype(case.dtype)
-
-    x = fill(case.batch, *window.input, case.channels)
-    kernel = fill(*window.size, case.channels // groups, case.filters)
-    dz = fill(case.batch, *window.output, case.filters)
-    epilogue = Epilogue(fill(case.filters), relu=True)
-    # A new kernel each time, as in training: else Winograd would keep the transformed one.
+def _row(
+    contenders: list[Contender], values: list[list[float]], case: Case, chosen: str
+) -> dict[str, Any]:
+    """Seconds and speed of all who can do the case; the chosen one against the fastest peer."""
+    seconds = {
+        contender.name: own
+        for contender, own in zip(contenders, values, strict=True)
+        if not math.isnan(own[0])
+    }
+    medians = {name: statistics.median(own) for name, own in seconds.items()}
+    peers = [each.name for each in contenders if each.peer and each.name in seconds]
+    peer = min(peers, key=medians.__getitem__, default=None)
+    ratio = None
+    if peer and chosen in seconds:
+        rounds = [own / other for own, other in zip(seconds[chosen], seconds[peer], strict=True)]
+        ratio = Spread.of(rounds)._asdict()
     return {
-        "forward": lambda: algorithm.forward(x, kernel.copy(), window, groups, epilogue),
-        "dx": lambda: algorithm.input_gradient(dz, kernel.copy(), window, groups),
-        "dkernel": lambda: algorithm.kernel_gradient(x, dz, window, groups),
-    }[case.operation]
+        "GFLOP/s": {name: 2e-9 * case.products / each for name, each in medians.items()},
+        "seconds": seconds,
+        "chosen": chosen,
+        "fastest_peer": peer,
+        "ratio_to_fastest_peer": ratio,
+    }
 
 
-def peak_flops(rounds: int) -> float:
-    """The most operations a second that the micro-kernel reaches on all cores, float32."""
+def _head(network: str, contenders: list[Contender]) -> str:
+    names = "".join(f"{contender.name:>15}" for contender in contenders)
+    told = "GFLOP/s (* is chosen; ratio: its time over the fastest peer's)"
+    return f"\n{network}, {told}\n{'':42}{names}   ratio (quartiles)"
+
+
+def _line(title: str, row: dict[str, Any], contenders: list[Contender]) -> str:
+    speeds, ratio = row["GFLOP/s"], row["ratio_to_fastest_peer"]
+    columns = [
+        f"{speeds[each.name]:.0f}{'*' * (each.name == row['chosen'])}"
+        if each.name in speeds
+        else ""
+        for each in contenders
+    ]
+    compared = ""
+    if ratio:
+        compared = f"   {ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+    return f"{title:42}" + "".join(f"{column:>15}" for column in columns) + compared
+
+
+def peak() -> Turn:
+    """GFLOP/s that the micro-kernel reaches on all cores, float32."""
+    import numpy as np
     from numba import njit, prange
 
-    from tinyconv.backends.numba import _jit  # noqa: F401  (chooses the layer of threads)
-    from tinyconv.backends.numba.convolution.implicit_gemm_loops import full_tile
-    from tinyconv.backends.numba.convolution.packing import panel_width
-    from tinyconv.backends.numba.microkernel import ROWS
+    from tinyconv.backends.numba import _jit, microkernel  # _jit chooses the layer of threads
     from tinyconv.backends.numba.threads import thread_count
     from tinyconv.backends.numba.workspace import empty
 
-    K, width, times, threads = 64, panel_width(np.dtype("float32")), 20000, thread_count()
+    assert _jit
+    K, times, threads = 64, 20000, thread_count()
+    width = microkernel.VECTORS * microkernel.lanes(np.dtype("float32"))
+    tile = microkernel.make(microkernel.ROWS, microkernel.VECTORS, False)
 
-    def peak_loops(A: Any, B: Any, C: Any, K: int, width: int, times: int) -> None:
+    def loops(A: Any, B: Any, C: Any, K: int, width: int, times: int) -> None:
         for t in prange(A.shape[0]):
             for _ in range(times):
-                full_tile(A[t], 0, K, 1, 0, B[t], 0, width, 0, C[t], 0, width, K, 1)
+                tile(A[t], 0, K, 1, 0, B[t], 0, width, 0, C[t], 0, width, K, 1)
 
-    kernel = njit(peak_loops, parallel=True)
-    A, B, C = (empty((threads, 1 << 14), np.float32) for _ in range(3))
+    kernel = njit(loops, parallel=True)
+    A, B, C = (empty((threads, 1 << 14), np.dtype("float32")) for _ in range(3))
     A[...] = B[...] = 0.5
-    kernel(A, B, C, K, width, 1)
-    best = float("inf")
-    for _ in range(max(3, rounds)):
+    products = microkernel.ROWS * width * K * times * threads
+    kernel(A, B, C, K, width, 1)  # compiles
+
+    def turn() -> float:
         started = time.perf_counter()
         kernel(A, B, C, K, width, times)
-        best = min(best, time.perf_counter() - started)
-    return 2.0 * ROWS * width * K * times * threads / best
+        return 2e-9 * products / (time.perf_counter() - started)
+
+    return turn

@@ -1,8 +1,12 @@
 """Does a training step of the CNN take time in proportion to its batch?
 
-A line, time = constant + batch * rate, is laid through the medians so that the largest
-relative distance from it is small; that distance is the answer. The constant is what a step
-costs whatever its batch.
+Two questions, and two answers:
+
+with a constant     time = constant + batch * rate, the line through the medians with the smallest
+                    squares of relative distance: how far are they from it? The constant is what
+                    a step costs whatever its batch.
+without a constant  time an image, over that in the largest batch: 1 everywhere if a step had no
+                    cost of its own and all batches used the machine alike.
 """
 
 from __future__ import annotations
@@ -45,12 +49,18 @@ def _summary(result: Result, batches: Sequence[int]) -> dict[str, Any]:
         seconds / (constant + rate * batch) - 1
         for batch, seconds in zip(batches, medians, strict=True)
     ]
+    an_image = [seconds / batch for batch, seconds in zip(batches, medians, strict=True)]
+    ratios = [each / an_image[-1] for each in an_image]
     return {
         "seconds_a_step": {str(batch): values for batch, values in turns.items()},
         "medians": medians,
         "constant": constant,
         "rate": rate,
         "away_from_line": away,
+        "largest_distance_from_line": max(abs(each) for each in away),
+        "seconds_an_image": an_image,
+        "image_over_that_in_largest_batch": ratios,
+        "largest_distance_from_proportion": max(abs(each - 1) for each in ratios),
     }
 
 
@@ -63,13 +73,28 @@ def line(batches: Sequence[int], seconds: Sequence[float]) -> tuple[float, float
 
 
 def _table(numbers: dict[str, Any], batches: Sequence[int]) -> str:
-    lines = ["training step of the CNN through fit, ms, by batch"]
-    lines.append(f"{'':26}" + "".join(f"{batch:9}" for batch in batches))
+    lines = ["training step of the CNN through fit, by batch"]
     for name, found in numbers.items():
-        lines.append(f"{name:26}" + "".join(f"{1000 * each:9.2f}" for each in found["medians"]))
-        away = "".join(f"{each:+9.1%}" for each in found["away_from_line"])
-        lines.append(f"{'  away from the line':26}{away}")
-        told = f"{1000 * found['constant']:.2f} ms + {1e6 * found['rate']:.1f} us an image"
-        largest = max(abs(each) for each in found["away_from_line"])
-        lines.append(f"  the line: {told}; at most {largest:.1%} away")
+        constant, rate = 1000 * found["constant"], 1e6 * found["rate"]
+        rows = {
+            f"{name}, batch": [str(batch) for batch in batches],
+            "  ms a step": [f"{1000 * each:.2f}" for each in found["medians"]],
+            "  away from the line": [f"{each:+.1%}" for each in found["away_from_line"]],
+            "  us an image": [f"{1e6 * each:.1f}" for each in found["seconds_an_image"]],
+            f"  over that in batch {batches[-1]}": [
+                f"{each:.2f}" for each in found["image_over_that_in_largest_batch"]
+            ],
+        }
+        lines += [f"{title:26}" + "".join(f"{v:>9}" for v in row) for title, row in rows.items()]
+        line, proportion = (
+            found[f"largest_distance_from_{what}"] for what in ("line", "proportion")
+        )
+        lines.append(
+            f"  with a constant: {constant:.2f} ms + {rate:.1f} us an image, "
+            f"at most {line:.1%} away from it"
+        )
+        lines.append(
+            f"  without a constant: an image takes up to {proportion:.1%} more or less "
+            f"than in batch {batches[-1]}"
+        )
     return "\n".join(lines)

@@ -30,13 +30,13 @@ def draw_bars(numbers: Mapping[str, Any], path: Path) -> None:
     for (time, memory), (title, case) in zip(rows, numbers.items(), strict=True):
         _times(time, title, case)
         _memory(memory, case)
-    rows[0][1].set_title("peak memory (grey: imports)", **_TITLE)
+    rows[0][1].set_title("peak memory (grey: imports)", **TITLE)
     note = "whiskers: quartiles of the rounds; ×: ratio to the fastest peer in the same round"
     figure.supxlabel(note, fontsize=8, color=FAINT)
     figure.savefig(path, dpi=150)
 
 
-_TITLE: dict[str, Any] = {"fontsize": 10, "color": INK, "loc": "left", "fontweight": "bold"}
+TITLE: dict[str, Any] = {"fontsize": 10, "color": INK, "loc": "left", "fontweight": "bold"}
 
 
 def _times(axes: Any, title: str, case: Mapping[str, Any]) -> None:
@@ -56,7 +56,7 @@ def _times(axes: Any, title: str, case: Mapping[str, Any]) -> None:
         )  # fmt: skip
     _rows(axes, list(spreads))
     axes.set_xlim(0, 1340 * longest)
-    axes.set_title(title, **_TITLE)
+    axes.set_title(title, **TITLE)
 
 
 def _memory(axes: Any, case: Mapping[str, Any]) -> None:
@@ -107,7 +107,7 @@ def draw_lines(numbers: Mapping[str, Any], path: Path) -> None:
         axes.set_xscale("log", base=2)
         axes.set_xticks(batches, [str(batch) for batch in batches])
         axes.set_xlabel("batch", fontsize=9, color=FAINT)
-        axes.set_title(title, **_TITLE)
+        axes.set_title(title, **TITLE)
         axes.grid(axis="y", color=QUIET, linewidth=0.5, alpha=0.6)
         axes.tick_params(labelsize=9, colors=INK, length=0)
         clear_spines(axes, "bottom")

@@ -114,9 +114,10 @@ def as_numbers(case: Case, results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, numbers: Mapping[str, Any]) -> None:
-    """The numbers, with the machine and the versions they were measured on."""
+def write_json(path: Path, numbers: Mapping[str, Any], command: str) -> None:
+    """The numbers, with the command, the machine and the versions they were measured on."""
     content = {
+        "command": command,
         "machine": {
             "cpu": _cpu(),
             "cores": cores(),

@@ -10,7 +10,8 @@ from benchmarks.lineup import line_up, present
 def questions():
     import importlib
 
-    return [importlib.import_module(f"benchmarks.{name}") for name in SIDE_BY_SIDE[:-1]]
+    names = [name for name in SIDE_BY_SIDE if name not in ("linear", "conv", "why")]
+    return [importlib.import_module(f"benchmarks.{name}") for name in names]
 
 
 def test_step_from_the_command_to_its_files(tmp_path, capsys):
@@ -37,10 +38,12 @@ def test_step_from_the_command_to_its_files(tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_linear_tells_the_distance_from_a_line(tmp_path, capsys):
+def test_linear_tells_how_far_from_a_line_and_from_proportion(tmp_path, capsys):
     numbers = tmp_path / "linear.json"
     main(["linear", "--quick", "--rounds", "2", "--contenders", "numba", "--json", str(numbers)])
-    assert "away from the line" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "with a constant: " in shown
+    assert "without a constant: an image takes up to " in shown
     (found,) = json.loads(numbers.read_text())["results"].values()
     assert list(found["seconds_a_step"]) == ["8", "16", "32"]
     assert [len(each) for each in found["seconds_a_step"].values()] == [2, 2, 2]
@@ -49,6 +52,11 @@ def test_linear_tells_the_distance_from_a_line(tmp_path, capsys):
     ):
         line = found["constant"] + found["rate"] * batch
         assert middle == pytest.approx(line * (1 + away))
+    assert found["largest_distance_from_line"] == max(map(abs, found["away_from_line"]))
+    ratios = found["image_over_that_in_largest_batch"]
+    assert ratios[0] == pytest.approx(found["medians"][0] / 8 / (found["medians"][2] / 32))
+    assert ratios[2] == 1
+    assert found["largest_distance_from_proportion"] == max(abs(each - 1) for each in ratios)
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -70,6 +78,7 @@ def test_the_narrow_processor_is_ours_in_the_row_that_asks_for_it():
     (case,) = options.chosen(questions()[0].cases(options))
     narrow = next(each for each in case.contenders if "AVX2" in each.name)
     assert narrow.environment["NUMBA_CPU_NAME"] == "haswell"
+    assert narrow.environment["NUMBA_CPU_FEATURES"] == "+avx2,+fma"
     assert not narrow.peer
 
 
@@ -94,6 +103,7 @@ def test_backends_of_ours_are_contenders_apart():
         (["accuracy", "--plot", "x.png"], "accuracy draws no picture"),
         (["speed"], "invalid choice: 'speed'"),
         (["step", "--contenders", "jax"], "invalid choice: 'jax'"),
+        (["step", "--docs"], "--docs is for why"),
     ],
 )
 def test_wrong_arguments(arguments, told, capsys):

@@ -71,9 +71,10 @@ def test_without_a_peer_there_is_no_ratio(results):
 
 
 def test_the_file_tells_machine_and_versions(tmp_path):
-    write_json(tmp_path / "new" / "step.json", {"work": 1})
+    write_json(tmp_path / "new" / "step.json", {"work": 1}, "python -m benchmarks step")
     content = json.loads((tmp_path / "new" / "step.json").read_text())
     assert content["results"] == {"work": 1}
+    assert content["command"] == "python -m benchmarks step"
     assert content["machine"]["cores"] >= 1
     assert content["machine"]["cpu"]
     assert {"numpy", "numba"} <= set(content["machine"]["versions"])
