@@ -2,8 +2,9 @@
 
     python examples/06_vgg16_features.py --image elephant.jpg
 
-The weights (56 MB) are downloaded once, into Keras' own folder. `--weights` takes a file; where
-that holds only the first blocks, the network is cut off behind them, and the picture says so.
+The weights (56 MB) are downloaded once, into Keras' own folder. `--weights` takes an
+`.h5` file like it; where that holds only the first blocks, the network is cut off behind them,
+and the picture says so.
 """
 
 import argparse
@@ -19,7 +20,12 @@ ROWS, COLUMNS = 2, 6  # of maps to draw for each block
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--image", required=True, help="a photograph")
-parser.add_argument("--weights", default="imagenet", help="a file in place of ImageNet's weights")
+parser.add_argument(
+    "--weights",
+    default="imagenet",
+    help="an .h5 file of VGG16's weights as Keras Applications has them, by names of layers "
+    "(not .weights.h5, not .keras)",
+)
 options = parser.parse_args()
 
 

@@ -3,9 +3,9 @@
     python examples/07_transfer_learning.py
 
 The book's fifth chapter. The weights (56 MB) are downloaded once, into Keras' own folder.
-`--weights` takes a file; where that holds only the first blocks, the network is cut off behind
-them, and screen and picture say so. Try it with `--images 200 --epochs 3 --fine-tune-epochs 1`:
-on all photographs, from scratch, an epoch takes many minutes.
+`--weights` takes an `.h5` file like it; where that holds only the first blocks, the network is
+cut off behind them, and screen and picture say so. On all photographs, from scratch, an epoch
+takes many minutes: try it with `--images 200 --epochs 3 --fine-tune-epochs 1`.
 """
 
 import argparse
@@ -25,7 +25,12 @@ from tinyconv.explain import style
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 add = parser.add_argument
-add("--weights", default="imagenet", help="a file in place of ImageNet's weights")
+add(
+    "--weights",
+    default="imagenet",
+    help="an .h5 file of VGG16's weights as Keras Applications has them, by names of layers "
+    "(not .weights.h5, not .keras)",
+)
 add("--epochs", type=int, default=10, help="with the base frozen")
 add("--fine-tune-epochs", type=int, default=5, help="after them, with its last blocks free")
 add("--scratch-epochs", type=int, help="as many as both together unless given; 0 leaves it out")

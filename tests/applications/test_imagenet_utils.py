@@ -10,6 +10,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")
 
+import tinyconv  # noqa: E402
 from tests.data.web import sends  # noqa: E402
 from tinyconv.applications import imagenet_utils, resnet50, vgg16  # noqa: E402
 from tinyconv.applications.imagenet_utils import decode_predictions, preprocess_input  # noqa: E402
@@ -89,6 +90,13 @@ def test_tensors_too_must_be_colour_images(shape):
 def test_preprocess_input_refuses_what_is_no_array_of_numbers(given, received):
     with pytest.raises(ValueError, match=f"an array of images of one size.*Received: .*{received}"):
         preprocess_input(given)
+
+
+def test_preprocess_input_is_no_layer():
+    images = tinyconv.Input((8, 8, 3), name="images")
+    message = r"before the model gets them.*dataset\.map\(.*Received: <SymbolicTensor.*'images'"
+    with pytest.raises(TypeError, match=message):
+        preprocess_input(images)
 
 
 def test_preprocess_input_refuses_another_layout():

@@ -98,6 +98,22 @@ def test_input_tensor_brings_what_comes_before_it():
     np.testing.assert_allclose(model(pixels), inner(2 * pixels), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "given", [(64, 64, 3), (32, 40, 1), (32, 40), (1, 32, 40, 3), 32, "large"], ids=str
+)
+def test_an_input_shape_that_contradicts_the_input_tensor(given):
+    x = tinyconv.Input((32, 40, 3))
+    with pytest.raises(ValueError, match=r"VGG16: input_shape contradicts.*32, 40, 3\).*Received"):
+        VGG16(weights=None, include_top=False, input_tensor=x, input_shape=given)
+
+
+@pytest.mark.parametrize("given", [(32, 40, 3), [32, 40, 3], (None, None, 3), None], ids=str)
+def test_an_input_shape_that_agrees_with_the_input_tensor(given):
+    x = tinyconv.Input((32, 40, 3))
+    model = VGG16(weights=None, include_top=False, input_tensor=x, input_shape=given)
+    assert model.input_shape == (None, 32, 40, 3)
+
+
 @pytest.mark.parametrize("size", [(33, 47), (50, 32)])
 @pytest.mark.parametrize("network", COUNTS)
 def test_sizes_that_are_no_multiple_of_32(network, size):
@@ -123,6 +139,8 @@ def test_sizes_that_are_no_multiple_of_32(network, size):
         ({"input_shape": (None, 64, 3)}, ValueError, "with its top .* a fixed size"),
         ({"input_tensor": np.zeros((1, 64, 64, 3))}, TypeError, "symbolic tensor.*ndarray"),
         ({"pooling": "mean", "include_top": False}, ValueError, "pooling='mean'"),
+        ({"pooling": "mean", "include_top": True}, ValueError, "pooling='mean'"),
+        ({"pooling": True, "include_top": True}, ValueError, "pooling=True"),
         ({"classes": 0}, ValueError, "classes must be a positive integer. Received: 0"),
         ({"classes": 2.5}, ValueError, "classes must be a positive integer"),
         ({"classifier_activation": "loud"}, ValueError, "loud"),

@@ -224,7 +224,8 @@ def test_a_file_of_other_weights(name, photograph, tmp_path, monkeypatch):
     arguments = [name, "--weights", str(tmp_path / "other.h5")]
     more = ["--image", photograph] if name.startswith("06") else []
     monkeypatch.setattr(sys, "argv", [*arguments, *more])
-    with pytest.raises(SystemExit, match="holds not even the first block of VGG16"):
+    block = pytest.raises(SystemExit, match="holds not even the first block of VGG16")
+    with pytest.warns(UserWarning, match="nothing is read"), block:
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 

@@ -188,6 +188,25 @@ def test_by_name_reads_the_layers_of_the_same_names(tmp_path):
         load_weights(model, file)
 
 
+def test_by_name_without_a_name_in_common(tmp_path):
+    file = write(tmp_path / "w.h5", SMALL)
+    layers = tinyconv.layers
+    model = tinyconv.Sequential([tinyconv.Input((4,)), layers.Dense(3, name="mine")], name="m")
+    before = model.get_weights()
+    message = (
+        r"w\.h5: nothing is read: of the 1 layers with weights of Sequential 'm' \(mine\) none has "
+        r"the name of one of the 2 in the file \(first, second\)$"
+    )
+    with pytest.warns(UserWarning, match=message) as told:
+        model.load_weights(file, by_name=True)
+    assert told[0].filename == __file__
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
+    around = tinyconv.Sequential([small(), layers.Dense(3, name="mine")])
+    around.layers[0].name = "inner"
+    with pytest.warns(UserWarning, match=r"inside Sequential 'inner': use its own load_weights"):
+        around.load_weights(file, by_name=True)
+
+
 def test_by_name_and_skip_mismatch(tmp_path):
     file = write(tmp_path / "w.h5", SMALL)
     layers = tinyconv.layers

@@ -2,7 +2,9 @@
 
 import errno
 import gc
+import os
 import tempfile
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from tests.training.frozen_bases import CLOSE, X, Y, assert_same_training, like_
 from tests.training.models import assert_same_weights
 from tinyconv.callbacks import LambdaCallback
 from tinyconv.saving.errors import FileError
-from tinyconv.training import feature_store
+from tinyconv.training import feature_store, frozen
 from tinyconv.training.feature_file import FILE_NAME
 
 # ---- memory and disk ------------------------------------------------------------
@@ -186,7 +188,11 @@ def test_a_file_that_cannot_be_written_does_not_spoil_the_training(tmp_path, mon
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
-    (tmp_path / f".{FILE_NAME}.1234.tmp").write_bytes(b"half of it")
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path):
+    left, unfinished = (tmp_path / f".{FILE_NAME}.{n}.tmp" for n in (1234, 5678))
+    for file in (left, unfinished):
+        file.write_bytes(b"half of it")
+    long_ago = time.time() - 1.1 * frozen.ABANDONED
+    os.utime(left, (long_ago, long_ago))
     trained(like_vgg, cached=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / FILE_NAME, unfinished])

@@ -15,6 +15,7 @@ import numpy as np
 from tinyconv.applications.weights import Published
 from tinyconv.backends.base import Array
 from tinyconv.config import floatx
+from tinyconv.layers.symbolic import is_symbolic
 from tinyconv.training.input_record import InputRecord
 from tinyconv.training.warn import warn_user
 
@@ -47,11 +48,18 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     Raises:
         ValueError: for other shapes, and for what is no numbers. Values that are prepared or
             scaled already are told by a warning, but for those of a tensor in `dataset.map`.
+        TypeError: inside a functional model, on a symbolic `Input`.
     """
     if data_format not in (None, "channels_last"):
         raise ValueError(
             "preprocess_input: data_format must be None or 'channels_last'. "
             f"Received: data_format={data_format!r}"
+        )
+    if is_symbolic(x):
+        raise TypeError(
+            "preprocess_input: a symbolic tensor holds no pixels, and this is no layer. Apply it "
+            "to the images before the model gets them: preprocess_input(images), or "
+            f"dataset.map(lambda x, y: (preprocess_input(x), y)). Received: {x!r}"
         )
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and tensorflow.is_tensor(x):

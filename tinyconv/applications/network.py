@@ -58,7 +58,7 @@ def assemble(
     owner, pretrained = network.name, weights is not None
     if include_top:
         _check_top(owner, weights, classes, classifier_activation)
-    elif pooling not in (None, *_POOLINGS):
+    if pooling not in (None, *_POOLINGS):
         raise ValueError(
             f"{owner}: pooling must be None, 'avg' or 'max'. Received: pooling={pooling!r}"
         )
@@ -112,6 +112,7 @@ def _input_shape(owner: str, include_top: bool, weights: Any, tensor: Any, given
                 f"{owner}: input_tensor must be a symbolic tensor, such as Input((224, 224, 3)). "
                 f"Received: {type(tensor).__name__}"
             )
+        _check_agrees(owner, given, tensor.shape[1:])
         given = tensor.shape[1:]
     if given is None:
         return (_SIDE, _SIDE, 3) if include_top else (None, None, 3)
@@ -145,6 +146,22 @@ def _input_shape(owner: str, include_top: bool, weights: Any, tensor: Any, given
     if include_top and None in shape:
         raise ValueError(f"{owner}: with its top the network needs a fixed size. {received}")
     return shape
+
+
+def _check_agrees(owner: str, given: Any, shape: Shape) -> None:
+    """Raise unless input_shape is None, or the shape of input_tensor as far as both are known."""
+    if given is None:
+        return
+    try:
+        agrees = all(a is None or b is None or a == b for a, b in zip(given, shape, strict=True))
+    except (TypeError, ValueError):
+        agrees = False
+    if not agrees:
+        raise ValueError(
+            f"{owner}: input_shape contradicts input_tensor, which is of shape (batch, height, "
+            f"width, channels) = {(None, *shape)}. Received: input_shape={given!r}. Give only one "
+            "of them"
+        )
 
 
 def _origins(tensor: SymbolicTensor) -> list[SymbolicTensor]:

@@ -44,7 +44,8 @@ def VGG16(  # noqa: N802  (Keras' name)
         input_tensor: the symbolic tensor to begin with, in place of a new `Input`.
         input_shape: (height, width, channels), each side at least 32; (224, 224, 3) with the
             top unless given, (None, None, 3) without.
-        pooling: without the top, None for feature maps, "avg" or "max" for one value each.
+        pooling: without the top, None for feature maps, "avg" or "max" for one value each; of no
+            effect with it.
         classes, classifier_activation: of the last layer of the top.
         name: of the model.
 

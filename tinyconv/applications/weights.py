@@ -12,14 +12,13 @@ from tinyconv import saving
 from tinyconv.data.cache import keras_home
 from tinyconv.data.download import fetch
 from tinyconv.saving import archive, legacy_h5, weights_h5
-from tinyconv.saving.errors import FileError
+from tinyconv.saving.errors import FileError, some
 from tinyconv.saving.hdf5 import read_names, reading, text
 
 if TYPE_CHECKING:
     from tinyconv.models.model import Model
 
 IMAGENET = "imagenet"
-_SHOWN = 3  # names in an error
 
 
 class Published(NamedTuple):
@@ -108,26 +107,20 @@ def _check_names(
         return
     if whole and not surplus:
         raise FileError(
-            f"{file}: the file holds {owner} without its top ({_some(top)}). Pass "
+            f"{file}: the file holds {owner} without its top ({some(top)}). Pass "
             "include_top=False, or a file with the top"
         )
     if whole and not heads:
         raise FileError(
-            f"{file}: the file holds {owner} with its top ({_some(surplus)}). Pass "
+            f"{file}: the file holds {owner} with its top ({some(surplus)}). Pass "
             "include_top=True, or a file without the top (a name that ends in _notop)"
         )
     lists = {
         "Missing": set(wanted) - set(held),
         "Without a place": set(held) - set(wanted),
     }
-    told = ". ".join(f"{title}: {_some(names)}" for title, names in lists.items() if names)
+    told = ". ".join(f"{title}: {some(names)}" for title, names in lists.items() if names)
     raise FileError(f"{file}: the file is not of {owner}, or not all of it. {told}")
-
-
-def _some(names: set[str]) -> str:
-    shown = sorted(names)[:_SHOWN]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _layers_in(file: Path, places: Sequence[str]) -> tuple[list[str], bool]:

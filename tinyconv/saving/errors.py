@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 
@@ -44,3 +44,9 @@ def why_not_written(error: OSError, path: str | os.PathLike[str]) -> str:
     if isinstance(error, FileNotFoundError) and not folder.exists():
         return f"there is no folder {folder}"
     return error.strerror or str(error)
+
+
+def some(names: Collection[str], shown: int = 3) -> str:
+    """The first few of them, and how many more there are."""
+    more = len(names) - shown
+    return ", ".join(sorted(names)[:shown]) + (f" and {more} more" if more > 0 else "")

@@ -103,8 +103,8 @@ def load_weights(
     Args:
         model: built; if it is compiled, its optimizer gets the state in a `.weights.h5` file.
         path: `.weights.h5`, `.keras`, or `.h5` of Keras' older format, with or without a model.
-        by_name: take the layers of the same names, and leave the others; `.h5` of the older
-            format only.
+        by_name: take the layers of the same names, and leave the others (a warning tells if there
+            are none); `.h5` of the older format only.
         skip_mismatch: warn and leave a layer (in the older format a weight) that does not fit.
 
     Raises:

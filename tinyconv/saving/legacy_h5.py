@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyconv.backends import get_backend
 from tinyconv.saving import optimizer_state
-from tinyconv.saving.errors import FileError
+from tinyconv.saving.errors import FileError, some
 from tinyconv.saving.hdf5 import h5py_module, read_names, write_names
 from tinyconv.saving.matching import Matches
 from tinyconv.training.warn import warn_user
@@ -64,6 +64,7 @@ def match(group: Any, model: Model, matches: Matches, by_name: bool) -> None:
     }
     if by_name:
         pairs = [(layer, saved[layer.name]) for layer in model.layers if layer.name in saved]
+        _warn_of_strangers(matches, model, {name for name, found in saved.items() if found})
     else:
         layers = [layer for layer in model.layers if layer.weights]
         filled = {name: found for name, found in saved.items() if found}
@@ -83,6 +84,22 @@ def match(group: Any, model: Model, matches: Matches, by_name: bool) -> None:
     for layer, found in pairs:
         variables = _in_order(layer, [name for name, _ in found])
         matches.add(layer, variables, [dataset for _, dataset in found], together=False)
+
+
+def _warn_of_strangers(matches: Matches, model: Model, saved: set[str]) -> None:
+    """Where no layer of the model has its name in the file, nothing would be read."""
+    own = {layer.name for layer in model.layers if layer.weights}
+    if not own or not own.isdisjoint(saved):
+        return
+    hint = ""
+    for layer in model.layers:
+        if not saved.isdisjoint(each.name for each in getattr(layer, "layers", ())):
+            hint = f". Some of these are inside {layer!r}: use its own load_weights"
+    warn_user(
+        f"{matches.file}: nothing is read: of the {len(own)} layers with weights of {model!r} "
+        f"({some(own)}) none has the name of one of the {len(saved)} in the file "
+        f"({some(saved)}){hint}"
+    )
 
 
 def optimizer_values(h5: Any, matches: Matches) -> list[tuple[str, Any]]:

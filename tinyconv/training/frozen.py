@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from tinyconv.training.feature_file import (
 from tinyconv.training.feature_store import FeatureStore, checked_folder
 from tinyconv.training.warn import warn_user
 
+ABANDONED = 24 * 3600.0  # seconds without a change, after which nobody writes to a file
 FEW = 0.1  # hits among the samples of an epoch below which keeping features is given up
 
 
@@ -58,8 +62,7 @@ class CachedBase:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             check_file(folder / FILE_NAME)
-            for left in folder.glob(f".{FILE_NAME}.*.tmp"):
-                left.unlink(missing_ok=True)  # of a process that was killed while it wrote
+            _remove_abandoned(folder)
         self.store = FeatureStore(feature_store.MEMORY_LIMIT, folder)
         self.keeping, self._full = True, False
         self.fingerprint = ""
@@ -221,6 +224,14 @@ class CachedBase:
                 f"{self.model!r}: cache_frozen_features needs frozen layers that give one row a "
                 f"sample. Received: {shapes} for {samples} samples"
             )
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """What processes that were killed left of their files; another fit may be writing its own."""
+    for left in folder.glob(f".{FILE_NAME}.*.tmp"):
+        with contextlib.suppress(OSError):  # the other may be done with it just now
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                left.unlink()
 
 
 def _keys(inputs: list[Array]) -> list[bytes]:
