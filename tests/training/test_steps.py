@@ -8,6 +8,7 @@ from tests.training.models import assert_same_weights, classifier, problem
 from tinyconv import Input, Sequential, layers, losses, metrics, regularizers
 from tinyconv.callbacks import Callback
 from tinyconv.optimizers import SGD
+from tinyconv.training import inference, step
 
 X, Y = problem()
 
@@ -70,6 +71,21 @@ def test_a_frozen_layer_pays_no_penalty():
     loss = model.evaluate(X, Y, verbose=0)[0]
     model.layers[0].trainable = False
     assert model.evaluate(X, Y, verbose=0)[0] < loss
+
+
+def test_penalties_are_gathered_once_an_evaluation(monkeypatch):
+    gathered, original = [], step.regularized
+
+    def counted(model):
+        gathered.append(original(model))
+        return gathered[-1]
+
+    for module in (step, inference):
+        monkeypatch.setattr(module, "regularized", counted)
+    model = classifier("sgd", "float64", kernel_regularizer="l2")
+    loss, _ = model.evaluate(X, Y, batch_size=4, verbose=0)
+    assert len(gathered) == 1
+    assert loss == pytest.approx(model.evaluate(X, Y, batch_size=22, verbose=0)[0], rel=1e-12)
 
 
 # ---- weights of samples and classes ---------------------------------------------

@@ -208,9 +208,11 @@ class Compiled(Layer):
         assert self._trained is not None
         return self.metric_set.update(train_step(frozen or self, self._trained, batch), batch)
 
-    def _test_batch(self, batch: Batch, frozen: Any = None) -> dict[str, float]:
-        """The running means with one batch more, in inference mode."""
-        result, _ = forward_and_loss(frozen or self, batch, training=False)
+    def _test_batch(
+        self, batch: Batch, frozen: Any = None, penalties: list[Any] | None = None
+    ) -> dict[str, float]:
+        """The running means with one batch more, in inference mode; see `forward_and_loss`."""
+        result, _ = forward_and_loss(frozen or self, batch, False, penalties)
         return self.metric_set.update(result, batch)
 
     def _predict_batch(self, inputs: list[Array]) -> list[Array]:

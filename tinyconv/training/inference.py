@@ -18,6 +18,7 @@ from tinyconv.training.compiled import Compiled
 from tinyconv.training.epochs import check_steps, warn_ran_out
 from tinyconv.training.input_record import InputRecord, warn_if_foreign
 from tinyconv.training.source import Source
+from tinyconv.training.step import regularized
 from tinyconv.training.streams import source_of
 
 
@@ -84,12 +85,13 @@ class Inference(Compiled):
         calls.on_test_begin({})
         logs: dict[str, float] = {}
         done, wanted = 0, steps or data.steps
+        penalties = regularized(self)
         with contextlib.closing(data.open(limit=steps)) as batches:
             for batch in itertools.islice(batches, wanted):
                 if not done:
                     warn_if_foreign(self, batch.x)
                 calls.on_test_batch_begin(done, {})
-                logs = self._test_batch(batch, frozen)
+                logs = self._test_batch(batch, frozen, penalties)
                 calls.on_test_batch_end(done, logs)
                 done += 1
         data.end_epoch()
