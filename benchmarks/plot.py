@@ -63,7 +63,7 @@ def _memory(axes: Any, case: Mapping[str, Any]) -> None:
     unit = 2**20
     largest = max(each["peak_memory"] for each in case["contenders"].values()) / unit
     for row, (name, each) in enumerate(case["contenders"].items()):
-        peak, imports = each["peak_memory"] / unit, each["import_memory"] / unit
+        peak, imports = each["peak_memory"] / unit, (each["import_memory"] or 0) / unit
         axes.barh(row, peak, color=COLOURS.get(name, QUIET), height=0.66)
         axes.barh(row, imports, color=QUIET, height=0.66)
         axes.text(
