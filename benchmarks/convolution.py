@@ -20,8 +20,6 @@ import numpy as np
 from benchmarks.harness import Turn
 from tinyconv.geometry import Window, slide
 
-OPERATIONS = ("forward", "dx", "dkernel")
-
 
 class Case(NamedTuple):
     """A convolution of images.
@@ -31,7 +29,7 @@ class Case(NamedTuple):
         window: how the kernel slides over an image.
         channels, filters: of all groups together.
         groups: slices of channels and filters that see only each other.
-        operation: of OPERATIONS.
+        operation: "forward", "dx" or "dkernel".
     """
 
     batch: int

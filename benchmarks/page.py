@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.convolution import OPERATIONS
 from benchmarks.report import Spread
+from tinyconv.explain.algorithms import OPERATIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "why-it-is-fast.md"
 BEGIN, END = "<!-- begin: python -m benchmarks why --docs -->", "<!-- end -->"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.convolution import OPERATIONS
 from benchmarks.plot import TITLE
+from tinyconv.explain.algorithms import OPERATIONS
 from tinyconv.explain.style import FAINT, INK, QUIET, clear_spines, new_figure
 
 # Ours are round, the peers are not.

@@ -16,12 +16,13 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import training
-from benchmarks.convolution import OPERATIONS, Case, repeated
+from benchmarks.convolution import Case, repeated
 from benchmarks.harness import Contender, Turn
 from benchmarks.lineup import KERAS, TORCH, line_up
 from benchmarks.plot_why import draw_steps as draw
 from benchmarks.report import Case as Comparison
 from benchmarks.report import compare
+from tinyconv.explain.algorithms import OPERATIONS
 from tinyconv.geometry import slide
 
 __all__ = ["block", "cases", "draw", "run", "step"]

@@ -9,9 +9,10 @@ import pytest
 from benchmarks import convolution, naive
 from benchmarks.__main__ import main
 from benchmarks.conv import layers, peak
-from benchmarks.convolution import OPERATIONS, Case, repeated
+from benchmarks.convolution import Case, repeated
 from tests.reference import convolution as plain
 from tinyconv.backends.numba.convolution.chooser import ALGORITHMS
+from tinyconv.explain.algorithms import OPERATIONS
 from tinyconv.geometry import slide
 
 
