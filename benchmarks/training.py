@@ -90,49 +90,68 @@ def torch_fit(
     fused: bool | None = None,
 ) -> Turn:
     """As `fit`: shuffled, with the mean loss and the accuracy of the epoch."""
-    return epoch(_torch_fitting(network, shape, fused), network, batch, steps, shape)
+    return epoch(torch_fitting(network, shape, fused), network, batch, steps, shape)
 
 
 def torch_fit_batches(network: str, batches: Sequence[int], steps: int) -> Turn:
     """As `fit_batches`."""
-    trained = _torch_fitting(network, None, True)
+    trained = torch_fitting(network, None, True)
     return in_turn([epoch(trained, network, batch, steps) for batch in batches])
 
 
-def _torch_fitting(
-    network: str, shape: tuple[int, int, int] | None, fused: bool | None
+def torch_fitting(
+    network: str,
+    shape: tuple[int, int, int] | None,
+    fused: bool | None,
+    device: str = "cpu",
+    compiled: bool = False,
+    captured: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
 ) -> Callable[[Any, Any, int], None]:
+    """trained(x, y, batch): an epoch by PyTorch, with all data on the device.
+
+    Args:
+        compiled: the network by `torch.compile`.
+        captured: makes of a step, step(images, labels), one that is replayed.
+    """
     import torch
 
     from benchmarks import torch_networks
 
     work = WORK[network]
-    model = torch_networks.build(network, shape or work.shape)
+    model: Any = torch_networks.build(network, shape or work.shape).to(device)
     free = [each for each in model.parameters() if each.requires_grad]
     optimizer: Any
     if work.optimizer == "adam":
-        optimizer = torch.optim.Adam(free, eps=1e-7, fused=fused)
+        optimizer = torch.optim.Adam(free, eps=1e-7, fused=fused, capturable=bool(captured))
     else:
         optimizer = torch.optim.RMSprop(free, lr=work.rate or 1e-3, alpha=0.9, eps=1e-7)
     several = work.classes > 1
     loss_of = torch.nn.CrossEntropyLoss() if several else torch.nn.BCEWithLogitsLoss()
+    total, right = (torch.zeros((), device=device) for _ in range(2))
+    model = torch.compile(model) if compiled else model
+
+    def step(taken: Any, truth: Any) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        scores = model(taken)
+        loss = loss_of(scores, truth)
+        loss.backward()
+        optimizer.step()
+        guess = scores.detach().argmax(1) if several else (scores.detach() > 0).float()
+        total.add_(loss.detach())
+        right.add_((guess == truth).sum())
+
+    one_step = captured(step) if captured else step
 
     def trained(x: Any, y: Any, batch: int) -> None:
-        pixels = torch.from_numpy(x)
-        targets = torch.from_numpy(y if several else y.astype("float32")[:, None])
-        order, total, right = torch.randperm(len(x)), torch.zeros(()), torch.zeros(())
+        pixels = torch.from_numpy(x).to(device)
+        targets = torch.from_numpy(y if several else y.astype("float32")[:, None]).to(device)
+        order = torch.randperm(len(x), device=device)
+        total.zero_()
+        right.zero_()
         for start in range(0, len(x), batch):
             chosen = order[start : start + batch]
             # Gathered as rows of (H, W, C), then seen as channels_last: no copy but this one.
-            taken, truth = pixels[chosen].permute(0, 3, 1, 2), targets[chosen]
-            optimizer.zero_grad(set_to_none=True)
-            scores = model(taken)
-            loss = loss_of(scores, truth)
-            loss.backward()
-            optimizer.step()
-            guess = scores.detach().argmax(1) if several else (scores.detach() > 0).float()
-            total += loss.detach()
-            right += (guess == truth).sum()
+            one_step(pixels[chosen].permute(0, 3, 1, 2), targets[chosen])
         if not torch.isfinite(total):
             raise FloatingPointError(f"{network}: the loss is {total.item()}")
 
