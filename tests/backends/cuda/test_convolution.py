@@ -18,11 +18,12 @@ from tests.comparison import assert_close
 from tests.strategies import Fill, fills
 from tinyconv.backends.cuda import CudaBackend
 from tinyconv.backends.cuda.convolution import epilogue, im2col, implicit_gemm, winograd
-from tinyconv.backends.cuda.convolution.case import OPERATIONS, PLAIN, SHUT, ConvCase, Epilogue
+from tinyconv.backends.cuda.convolution.case import PLAIN, SHUT, ConvCase, Epilogue
 from tinyconv.backends.cuda.convolution.chooser import ALGORITHMS, choose
 from tinyconv.backends.cuda.convolution.winograd import F2, F4
 from tinyconv.backends.cuda.device import Device
 from tinyconv.backends.numpy import NumpyBackend
+from tinyconv.explain.algorithms import OPERATIONS
 from tinyconv.geometry import Window, slide
 
 textbook = NumpyBackend()
@@ -156,6 +157,9 @@ def test_tiles_of_the_gradient(device: Device, dtype: str, tile, problem, splits
     result = implicit_gemm.kernel_gradient(device, x, dz, window, groups)
     expected = textbook.conv2d_kernel_gradient(x, dz, window, groups)
     assert_close(result, expected, dtype, scale=10)
+    result, dbias = implicit_gemm.parameter_gradients(device, x, dz, window, groups)
+    assert_close(result, expected, dtype, scale=10)
+    assert_close(dbias, dz.sum(axis=(0, 1, 2)), dtype, scale=100)
 
 
 def test_more_shares_than_pixels(device: Device, dtype: str, monkeypatch: pytest.MonkeyPatch):
@@ -273,7 +277,7 @@ def test_what_is_not_finite(device: Device, dtype: str, name: str, value: float,
 def test_a_bad_gradient_is_seen_behind_a_shut_relu(device: Device, dtype: str, channels: int):
     dy = np.full((1, 1, 1, channels), np.nan, dtype)
     codes = np.full(dy.shape, SHUT, np.uint8)
-    dz, dbias = epilogue.unpooled(device, dy, codes, (3, 3))
+    dz, dbias = epilogue.unpooled(device, dy, codes, (3, 3), True)
     assert np.isnan(dz).sum() == channels
     assert np.isnan(dbias).all()
     assert (dz[:, 2] == 0).all()  # beyond the last window
@@ -293,11 +297,14 @@ def test_the_way_back_through_a_pool(device: Device, size, batch, filters, seed,
     window = slide(size, *HALVES)
     dy = fill((batch, *window.output, filters), dtype)
     places = fill.generator.integers(0, 5, dy.shape).astype(np.uint8)
-    dz, dbias = epilogue.unpooled(device, dy, places, size)
+    dz, dbias = epilogue.unpooled(device, dy, places, size, True)
     open_ = np.where(places == SHUT, 0, dy)
     expected = textbook.max_pool_backward(open_, np.minimum(places, 3), window)
     np.testing.assert_array_equal(dz, expected)
     assert_close(dbias, expected.sum(axis=(0, 1, 2)), dtype, scale=100)
+    dz, none = epilogue.unpooled(device, dy, places, size, False)
+    np.testing.assert_array_equal(dz, expected)
+    assert none is None
 
 
 def test_no_images(host: CudaBackend, dtype: str):

@@ -106,15 +106,29 @@ class Convolution(OnDevice, Fused):
     def conv_block_backward(
         self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
     ) -> tuple[Array | None, Array | None, Array | None]:
-        """dy -> dz and dbias in one pass, then the gradients of the convolution."""
-        if isinstance(saved, Convolved):
+        """dy -> dz, dz -> dkernel, dx; dbias with whichever of the two has it for nothing."""
+        if isinstance(saved, Convolved) and saved.pool is not None:
             return super().conv_block_backward(dy, saved, x, kernel, need_dx, need_parameters)
-        window, groups, with_bias, codes = saved
-        _expect("dy", dy, codes.shape)
-        dz, dbias = unpooled(self.device, dy, codes, window.output)
-        dkernel = self.conv2d_kernel_gradient(x, dz, window, groups) if need_parameters else None
-        dx = self.conv2d_input_gradient(dz, kernel, window, groups) if need_dx else None
-        return dx, dkernel, dbias if need_parameters and with_bias else None
+        window, groups, *_ = saved
+        with_bias = saved.with_bias if isinstance(saved, Pooled) else saved.activated.with_bias
+        with_bias = with_bias and need_parameters
+        algorithm = self._algorithm(x, window, x.shape[3], kernel.shape[3], groups, "dkernel")
+        gradients = getattr(algorithm, "parameter_gradients", None) if with_bias else None
+        alone = with_bias and gradients is None  # nobody else will add up dz
+        if isinstance(saved, Pooled):
+            _expect("dy", dy, saved.codes.shape)
+            dz, dbias = unpooled(self.device, dy, saved.codes, window.output, alone)
+        else:
+            dz, dbias = self.activate_backward(dy, *saved.activated[:2], alone)
+        dkernel = dx = None
+        if gradients is not None:
+            x, dz = self.xp.ascontiguousarray(x), self.xp.ascontiguousarray(dz)
+            dkernel, dbias = gradients(self.device, x, dz, window, groups)
+        elif need_parameters:
+            dkernel = self.conv2d_kernel_gradient(x, dz, window, groups)
+        if need_dx:
+            dx = self.conv2d_input_gradient(dz, kernel, window, groups)
+        return dx, dkernel, dbias
 
     # ---- the chosen algorithm -----------------------------------------------------
 

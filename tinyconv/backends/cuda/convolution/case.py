@@ -7,6 +7,10 @@ Each algorithm is a module of this package (or an object) with four functions:
     input_gradient(device, dz, kernel, window, groups) -> dx
     kernel_gradient(device, x, dz, window, groups) -> dkernel
 
+and may have one more, which computes dbias = sum of dz on the way:
+
+    parameter_gradients(device, x, dz, window, groups) -> (dkernel, dbias)
+
 Arrays are contiguous and hold at least one number; results are new.
 """
 
@@ -19,7 +23,6 @@ import numpy as np
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Window
 
-OPERATIONS = ("forward", "dx", "dkernel")
 SHUT = 4  # the code of a pooled value whose ReLU is shut; the same in kernels/epilogue.cuh
 
 

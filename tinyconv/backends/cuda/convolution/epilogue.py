@@ -51,22 +51,23 @@ def finish(device: Device, z: Array, epilogue: Epilogue) -> tuple[Array, Array |
 
 
 def unpooled(
-    device: Device, dy: Array, codes: Array, output: tuple[int, int]
-) -> tuple[Array, Array]:
-    """The way back through pool, ReLU and bias: dy -> (dz (N, OH, OW, F), dbias (F,))."""
+    device: Device, dy: Array, codes: Array, output: tuple[int, int], with_bias: bool
+) -> tuple[Array, Array | None]:
+    """The way back through pool, ReLU and bias: dy -> (dz (N, OH, OW, F), dbias (F,) or None)."""
     dy = device.xp.ascontiguousarray(dy)
     (N, _, _, F), (OH, OW) = dy.shape, output
     dz = device.xp.empty((N, OH, OW, F), dy.dtype)
     across = -(-F // 32)
-    windows = N * -(-OH // 2) * -(-OW // 2)
-    # As many blocks as run at the same time: each leaves a row to add up.
-    most = device.properties.multiprocessors * (device.properties.threads // 256)
-    blocks = max(1, min(-(-windows // 8), most // across))
-    partial = device.xp.empty((blocks, F), dy.dtype)
+    blocks = -(-N * -(-OH // 2) * -(-OW // 2) // 8)  # 8 windows each
+    partial = None
+    if with_bias:  # only as many blocks as run at the same time: each leaves a row to add up
+        resident = device.properties.multiprocessors * (device.properties.threads // 256)
+        blocks = max(1, min(blocks, resident // across))
+        partial = device.xp.empty((blocks, F), dy.dtype)
     device.launch_blocks(
         "epilogue:unpool", dy.dtype, (blocks, across), (32, 8), dy, codes, dz, partial, N, OH, OW, F
     )
-    return dz, total(device, partial)
+    return dz, None if partial is None else total(device, partial)
 
 
 def total(device: Device, partial: Array) -> Array:

@@ -157,16 +157,33 @@ def input_gradient(device: Device, dz: Array, kernel: Array, window: Window, gro
 
 def kernel_gradient(device: Device, x: Array, dz: Array, window: Window, groups: int) -> Array:
     """dkernel[k,l,c,f] = sum over n,i,j of xp[n, i*SH+k*DH, j*SW+l*DW, c] * dz[n,i,j,f]."""
+    shape = *window.size, x.shape[3] // groups, dz.shape[3]
+    return _sum_of_products(device, x, dz, window, groups, False).reshape(shape)
+
+
+def parameter_gradients(
+    device: Device, x: Array, dz: Array, window: Window, groups: int
+) -> tuple[Array, Array]:
+    """dkernel, and dbias = sum of dz in the same pass."""
+    shape = *window.size, x.shape[3] // groups, dz.shape[3]
+    sums = _sum_of_products(device, x, dz, window, groups, True)
+    return sums[:-1].reshape(shape), sums[-1]
+
+
+def _sum_of_products(
+    device: Device, x: Array, dz: Array, window: Window, groups: int, with_bias: bool
+) -> Array:
+    """dkernel as a matrix (KH*KW*C // groups, F), and with the bias another row for dbias."""
     (N, _, _, C), F, (OH, OW) = x.shape, dz.shape[3], window.output
     rows, columns = window.size[0] * window.size[1] * C // groups, F // groups
     BM, BN = gradient_tile(rows, columns)
     tiles = -(-rows // BM) * -(-columns // BN) * groups
     splits = _splits(device, tiles, N * OH * OW, groups)
-    partial = device.xp.empty((splits, *window.size, C // groups, F), x.dtype)
+    partial = device.xp.empty((splits, rows + with_bias, F), x.dtype)
     device.launch_blocks(
         f"kernel_gradient:gradient_{BM}x{BN}", x.dtype,
         (-(-rows // BM), -(-columns // BN), groups * splits), BM * BN // EACH,
-        x, dz, partial, *x.shape, F, groups, *steps(window), OH, OW, splits,
+        x, dz, partial, *x.shape, F, groups, *steps(window), OH, OW, splits, with_bias,
         whole_vectors(device, (C, C // groups), x),
         whole_vectors(device, (F, F // groups), dz),
     )  # fmt: skip

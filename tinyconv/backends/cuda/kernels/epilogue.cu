@@ -51,9 +51,9 @@ LANED(finish_pool,
        int F, int relu),
       (count, z, bias, y, codes, OH, OW, F, relu))
 
-// The way back: dz[n,i,j,f] = dy[n, i/2, j/2, f] where its code says so, zero elsewhere, and
-// partial[block, f], this block's part of dbias = sum of dz. Where ReLU is shut, tap 0 gets
-// 0 * dy, so that NaN is not lost.
+// The way back: dz[n,i,j,f] = dy[n, i/2, j/2, f] where its code says so, zero elsewhere, and,
+// unless null, partial[block, f], this block's part of dbias = sum of dz. Where ReLU is shut,
+// tap 0 gets 0 * dy, so that NaN is not lost.
 //
 // Blocks of 32 x 8 threads, 32 filters and every 8 * gridDim.x-th window. The windows go on
 // beyond an odd last row or column of dz, which no pool has seen and which is zero.
@@ -87,6 +87,7 @@ KERNEL(unpool, (const T* dy, const unsigned char* codes, T* dz, T* partial, int 
                 dz[((n * OH + h) * OW + w) * F + f] = tap == code ? gradient : (T)0;
         }
     }
+    if (!partial) return;
     part[threadIdx.y][threadIdx.x] = own;
     __syncthreads();
     if (threadIdx.y || f >= F) return;

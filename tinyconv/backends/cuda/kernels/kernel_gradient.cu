@@ -14,13 +14,16 @@
 // up, always in the same order. The blocks work as those of implicit_gemm.cu; here
 // neighbouring numbers of the image are neighbours in the tile already. `C` and `F` are
 // those of all groups.
+//
+// With `bias` there is a row more in the result, the sum of dz over the pixels: dbias. The first
+// of the blocks along K have each number of dz in their hands once, and add it up.
 #include "gemm_tile.cuh"
 
 template <int BM, int BN>
 __device__ __forceinline__ void gradient(
     const T* x, const T* dz, T* partial, int N, int H, int W, int C, int F, int groups, int KH,
     int KW, int SH, int SW, int DH, int DW, int top, int left, int OH, int OW, int splits,
-    int whole_x, int whole_f) {
+    int with_bias, int whole_x, int whole_f) {
     typedef Tile<BM, BN> Product;
     const int THREADS = Product::THREADS;
     const int A_LOADS = BM * BK / LANES / THREADS, A_WIDTH = BM / LANES;
@@ -49,7 +52,8 @@ __device__ __forceinline__ void gradient(
     }
     // and LANES filters, always the same, of B_LOADS pixels.
     const int f = first_f + t % B_WIDTH * LANES;
-    Vector a_next[A_LOADS], b_next[B_LOADS];
+    Vector a_next[A_LOADS], b_next[B_LOADS], sums = {};
+    const bool sums_dz = with_bias && blockIdx.x == 0;
 
     auto fetch = [&](index_t start) {
 #pragma unroll
@@ -82,6 +86,9 @@ __device__ __forceinline__ void gradient(
             const index_t pixel = start + t / B_WIDTH + p * (THREADS / B_WIDTH);
             b_next[p] = load_some(dz + pixel * F + g * own_F + f, pixel < last ? own_F - f : 0,
                                   whole_f);
+            if (sums_dz)
+#pragma unroll
+                for (int v = 0; v < LANES; ++v) sums.lane[v] += b_next[p].lane[v];
         }
     };
     auto put = [&](int stage) {
@@ -106,6 +113,7 @@ __device__ __forceinline__ void gradient(
         __syncthreads();
     }
 
+    T* result = partial + (index_t)split * (K + with_bias) * F + g * own_F;
 #pragma unroll
     for (int m = 0; m < EACH; ++m) {
         const int k = first_k + product.row(m / 4) + m % 4;
@@ -113,9 +121,16 @@ __device__ __forceinline__ void gradient(
 #pragma unroll
         for (int q = 0; q < EACH; ++q) {
             const int filter = first_f + product.column(q / 4) + q % 4;
-            if (filter < own_F)
-                partial[((index_t)split * K + k) * F + g * own_F + filter] = product.sum[m][q];
+            if (filter < own_F) result[(index_t)k * F + filter] = product.sum[m][q];
         }
+    }
+    if (!sums_dz) return;
+    store(&b[0][t / B_WIDTH][t % B_WIDTH * LANES], sums);
+    __syncthreads();
+    for (int column = t; column < BN && first_f + column < own_F; column += THREADS) {
+        T dbias = 0;
+        for (int p = 0; p < THREADS / B_WIDTH; ++p) dbias += b[0][p][column];
+        result[(index_t)K * F + first_f + column] = dbias;
     }
 }
 
@@ -123,9 +138,9 @@ __device__ __forceinline__ void gradient(
     TILE_KERNEL(BM, BN, gradient_##BM##x##BN,                                                                \
            (const T* x, const T* dz, T* partial, int N, int H, int W, int C, int F, int groups, \
             int KH, int KW, int SH, int SW, int DH, int DW, int top, int left, int OH, int OW,  \
-            int splits, int whole_x, int whole_f)) {                                            \
+            int splits, int with_bias, int whole_x, int whole_f)) {                             \
         gradient<BM, BN>(x, dz, partial, N, H, W, C, F, groups, KH, KW, SH, SW, DH, DW, top,    \
-                         left, OH, OW, splits, whole_x, whole_f);                               \
+                         left, OH, OW, splits, with_bias, whole_x, whole_f);                    \
     }
 
 GRADIENT(128, 128)
