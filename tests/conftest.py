@@ -14,6 +14,17 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+def pytest_collection_finish(session):
+    """`pytest -m gpu` without a GPU ends before the first test, with the reason."""
+    gpu = any(item.get_closest_marker("gpu") for item in session.items)
+    if not gpu or session.config.option.collectonly:
+        return
+    from tinyconv.backends.cuda.cupy_device import problem
+
+    if (reason := problem()) is not None:
+        raise pytest.UsageError(f"pytest -m gpu needs a GPU: {reason}; see `tinyconv doctor`")
+
+
 @pytest.fixture(scope="session")
 def tfds_folder(tmp_path_factory):
     """A folder for TFDS_DATA_DIR with a small cats_vs_dogs and a small fashion_mnist."""
