@@ -8,6 +8,11 @@
 // (on a GPU it works by luck). Running them in `reverse` shows a barrier that is missing:
 // the results differ.
 #pragma once
+#ifdef __APPLE__
+#define _XOPEN_SOURCE 700
+#define _DARWIN_C_SOURCE
+#endif
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -56,17 +61,20 @@ namespace host {
 
 // ---- the threads of a block ----------------------------------------------------
 
+// A stack of its own. It is entered once by ucontext, and left and entered again by longjmp,
+// which asks nothing of the system.
 struct Fiber {
-    ucontext_t context;
-    std::unique_ptr<char[]> stack{new char[STACK]};
-    unsigned thread = 0;
-    bool waits = false;
     static constexpr std::size_t STACK = 128 * 1024;
+    std::unique_ptr<char[]> stack{new char[STACK]};
+    ucontext_t start;
+    jmp_buf here;
+    bool started = false, waits = false;
+    unsigned thread = 0;
 };
 
 struct Block {
     std::vector<std::unique_ptr<Fiber>> fibers;  // made once, used for all later blocks
-    ucontext_t scheduler;
+    jmp_buf scheduler;
     Fiber* current = nullptr;
     unsigned next = 0, count = 0;
     bool reverse = false;
@@ -82,44 +90,49 @@ inline void become(unsigned thread) {
     threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
 }
 
+__attribute__((noinline)) inline void leave(Fiber* self) {
+    if (!_setjmp(self->here)) _longjmp(block.scheduler, 1);
+}
+
 inline void fiber_main() {
     Fiber* self = block.current;
-    while (block.next < block.count) {
-        self->thread = block.next++;
-        become(self->thread);
-        block.work(block.closure);
+    for (;;) {
+        while (block.next < block.count) {
+            self->thread = block.next++;
+            become(self->thread);
+            block.work(block.closure);
+        }
+        leave(self);  // until a later block has work
     }
 }
 
 inline void barrier() {
     Fiber* self = block.current;
     self->waits = true;
-    swapcontext(&self->context, &block.scheduler);
+    leave(self);
     become(self->thread);
 }
 
-inline Fiber* fiber(std::size_t index) {
-    while (block.fibers.size() <= index) block.fibers.push_back(std::make_unique<Fiber>());
-    return block.fibers[index].get();
-}
-
-inline void resume(Fiber* fiber) {
+__attribute__((noinline)) inline void resume(Fiber* fiber) {
     block.current = fiber;
     fiber->waits = false;
-    swapcontext(&block.scheduler, &fiber->context);
+    if (_setjmp(block.scheduler)) return;
+    if (fiber->started) _longjmp(fiber->here, 1);
+    fiber->started = true;
+    getcontext(&fiber->start);
+    fiber->start.uc_stack.ss_sp = fiber->stack.get();
+    fiber->start.uc_stack.ss_size = Fiber::STACK;
+    fiber->start.uc_link = nullptr;
+    makecontext(&fiber->start, fiber_main, 0);
+    setcontext(&fiber->start);
 }
 
 inline void run_block() {
     block.next = 0;
     std::size_t used = 0;
-    while (block.next < block.count) {  // the first part of every thread
-        Fiber* each = fiber(used++);
-        getcontext(&each->context);
-        each->context.uc_stack.ss_sp = each->stack.get();
-        each->context.uc_stack.ss_size = Fiber::STACK;
-        each->context.uc_link = &block.scheduler;
-        makecontext(&each->context, fiber_main, 0);
-        resume(each);
+    while (block.next < block.count) {  // every thread up to its first barrier
+        if (block.fibers.size() == used) block.fibers.push_back(std::make_unique<Fiber>());
+        resume(block.fibers[used++].get());
     }
     for (;;) {
         std::size_t waiting = 0;
@@ -127,7 +140,8 @@ inline void run_block() {
         if (waiting == 0) return;
         if (waiting < block.count) {
             block.error = "some threads of a block wait at a barrier that others never reach";
-            return;  // what waits is abandoned
+            block.fibers.clear();
+            return;
         }
         for (std::size_t i = 0; i < used; i++) resume(block.fibers[i].get());
     }

@@ -27,6 +27,7 @@ SHIM = Path(__file__).with_name("host.hpp")
 LIBRARIES = Path(__file__).parents[3] / "build" / "host_kernels"
 _OPTIONS = (
     "-fno-strict-aliasing",
+    "-U_FORTIFY_SOURCE",  # which forbids longjmp between stacks
     "-std=c++17",
     "-O2",
     "-shared",
@@ -104,7 +105,9 @@ class HostDevice(Device):
 
 @functools.cache
 def compiler() -> tuple[str, ...] | None:
-    """The command of a C++ compiler, None where there is none."""
+    """The command of a C++ compiler, None where there is none (or no ucontext.h: Windows)."""
+    if os.name == "nt":
+        return None
     for name in (os.environ.get("CXX"), "c++", "g++", "clang++"):
         if name and shutil.which(name):
             return (name,)

@@ -9,24 +9,35 @@ from typing import Any
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.cuda.activations import Activations
+from tinyconv.backends.cuda.convolution import Convolution
+from tinyconv.backends.cuda.convolution.chooser import check
 from tinyconv.backends.cuda.device import Device
 from tinyconv.backends.cuda.dropping import Dropping
 from tinyconv.backends.cuda.gathering import Gathering
+from tinyconv.backends.cuda.losses import Losses
+from tinyconv.backends.cuda.normalization import Normalization
 from tinyconv.backends.cuda.optimizers import Optimizers
-from tinyconv.backends.numpy import NumpyBackend
+from tinyconv.backends.cuda.pooling import Pooling
 
 
-class CudaBackend(Activations, Dropping, Optimizers, Gathering, NumpyBackend):
+class CudaBackend(
+    Convolution, Activations, Pooling, Normalization, Losses, Dropping, Optimizers, Gathering
+):
     """The textbook's operations on a GPU.
 
     Args:
         device: what computes; by default the GPU, through CuPy.
+        conv: an algorithm for all convolutions that it can do.
 
     Raises:
         RuntimeError: without a usable GPU, with what is missing.
+        ValueError: if there is no such algorithm.
     """
 
-    def __init__(self, device: Device | None = None) -> None:
+    def __init__(self, device: Device | None = None, conv: str | None = None) -> None:
+        if conv is not None:
+            check(conv)
+        self._conv = conv
         if device is None:
             from tinyconv.backends.cuda.cupy_device import CupyDevice
 

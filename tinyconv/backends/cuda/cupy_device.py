@@ -99,7 +99,16 @@ class CupyDevice(Device):
         kernel(grid, block, values, shared_mem=shared)
 
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
-        return self.xp.matmul(a, b, out=out)
+        if not (self.tf32 and a.dtype == np.float32):
+            return self.xp.matmul(a, b, out=out)
+        from cupy._core import _routines_linalg as precision  # CuPy has no public switch
+
+        before = precision.get_compute_type(a.dtype)
+        precision.set_compute_type(a.dtype, precision.COMPUTE_TYPE_TF32)
+        try:
+            return self.xp.matmul(a, b, out=out)
+        finally:
+            precision.set_compute_type(a.dtype, before)
 
     def free_bytes(self) -> int:
         free, _ = self.xp.cuda.runtime.memGetInfo()
@@ -107,6 +116,8 @@ class CupyDevice(Device):
         return int(free) + int(pool.free_bytes())
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
+        if isinstance(values, np.ndarray) and not values.dtype.isnative:
+            values = values.astype(values.dtype.newbyteorder("="))  # what a GPU cannot read
         return self.xp.asarray(values, dtype)
 
     def to_numpy(self, x: Array) -> Array:
