@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinyconv as tc
+from tests.callbacks.interrupted import Fails
 from tests.training.models import assert_same_weights, problem
 from tinyconv.callbacks import BackupAndRestore, Callback, EarlyStopping, ReduceLROnPlateau
 from tinyconv.callbacks.state_file import read_state, write_state
@@ -13,18 +14,6 @@ from tinyconv.metrics import Metric
 from tinyconv.saving.errors import FileError
 
 X, Y = problem(40)
-
-
-class Fails(Callback):
-    """An exception after so many steps."""
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.steps -= 1
-        if self.steps == 0:
-            raise RuntimeError("the power went")
 
 
 def network(rate=0.5, metrics=("accuracy",)):

@@ -35,12 +35,6 @@ def folds(monkeypatch):
     return done
 
 
-@pytest.fixture(autouse=True)
-def switched_on_again():
-    yield
-    tinyconv.config.set_batch_norm_folding(True)
-
-
 def conv(filters=4, size=3, dtype="float64", **named):
     return layers.Conv2D(filters, size, name="conv", dtype=dtype, **named)
 
