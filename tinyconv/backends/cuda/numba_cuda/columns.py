@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from numba import cuda
-
 from tinyconv.backends.base import Array
-from tinyconv.backends.cuda.numba_cuda.launching import empty, run
+from tinyconv.backends.cuda.numba_cuda.launching import cuda, empty, run
 from tinyconv.geometry import Window
 
 

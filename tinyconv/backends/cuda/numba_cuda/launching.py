@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba.cuda
 import numpy as np
 
 from tinyconv.backends.base import Array
+
+cuda: Any = numba.cuda  # mypy does not see that grid() and gridsize() are more than functions
 
 THREADS = 128  # of a block
 _MOST_BLOCKS = 1 << 16  # the threads go on in steps of the whole grid where there are more
