@@ -9,7 +9,7 @@ import numpy as np
 from tinyconv.backends.base import Array
 
 if TYPE_CHECKING:
-    from tinyconv.layers.base import Layer
+    from tinyconv.layers.parameters import Parameters
 
 
 class Variable:
@@ -19,7 +19,7 @@ class Variable:
     after the model has moved all parameters into one flat buffer.
     """
 
-    def __init__(self, layer: Layer, key: str, path: str) -> None:
+    def __init__(self, layer: Parameters, key: str, path: str) -> None:
         self.layer, self.name, self.path = layer, key, path
 
     @property
