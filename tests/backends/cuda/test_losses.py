@@ -51,3 +51,13 @@ def test_more_rows_than_blocks(
     fill = Fill(1)
     logits, targets = fill((50, 10), dtype), np.abs(fill((50, 10), dtype))
     compare(host, operation, logits, targets, fill((50,), dtype))
+
+
+@pytest.mark.parametrize("operation", ["softmax_cross_entropy", "sigmoid_cross_entropy"])
+def test_arrays_that_do_not_fit_the_logits(host: CudaBackend, dtype: str, operation: str):
+    """Kernels check nothing: they would read beyond the array."""
+    logits = np.zeros((4, 3), dtype)
+    with pytest.raises(ValueError, match=r"targets of shape \(4, 3\).*Received: .*\(4, 2\)"):
+        getattr(host, operation)(logits, logits[:, 1:], logits[:, 0])
+    with pytest.raises(ValueError, match=r"weights of shape \(4,\).*Received: .*\(3,\)"):
+        getattr(host, operation)(logits, logits, logits[1:, 0])

@@ -124,3 +124,16 @@ def test_other_activations_follow_apart(host: CudaBackend, dtype: str, given_sta
     for result, value in zip(results, expected, strict=True):
         if value is not None:
             assert_close(result, value, dtype, scale=20)
+
+
+def test_arrays_that_do_not_fit(host: CudaBackend, dtype: str):
+    """Kernels check nothing: they would read beyond the array, or take doubles for floats."""
+    x, channels = np.ones((6, 4), dtype), np.ones(4, dtype)
+    with pytest.raises(ValueError, match=r"beta of shape \(4,\).*Received: .*\(3,\)"):
+        host.batch_norm(x, channels, channels[1:], EPSILON)
+    with pytest.raises(ValueError, match=r"gamma of dtype float.*Received: .*float16"):
+        host.batch_norm(x, channels.astype("float16"), channels, EPSILON)
+    with pytest.raises(ValueError, match=r"dy of shape \(6, 4\).*Received: .*\(5, 4\)"):
+        host.normalize_backward(x[1:], x, channels, channels, channels, EPSILON)
+    with pytest.raises(ValueError, match=r"variance of shape \(4,\)"):
+        host.batch_norm_backward(x, x, channels, channels, channels[1:], EPSILON)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tests.comparison import assert_close
 from tests.strategies import Fill, fills, windows
-from tinyconv.backends.base import Activation
 from tinyconv.backends.cuda import CudaBackend
 from tinyconv.backends.numpy import NumpyBackend
 from tinyconv.geometry import Window, slide
@@ -73,20 +72,20 @@ def test_a_window_of_more_taps_than_a_byte_counts(host: CudaBackend, dtype: str)
         )
 
 
-@pytest.mark.parametrize("relu", [False, True])
-@given(window=windows(), channels=CHANNELS, fill=fills(("ties", "normal")), bias=st.booleans())
-def test_bias_and_relu_in_the_same_pass(
-    host: CudaBackend, dtype: str, relu: bool, window: Window, channels: int, fill: Fill, bias: bool
-):
-    x = fill((2, *window.input, channels), dtype)
-    x[fill.index(x.shape)] = fill.generator.choice([np.nan, np.inf, -np.inf, 0])
-    shift = fill((channels,), dtype) if bias else None
-    activation = Activation("relu" if relu else "linear")
-    a, _ = textbook.activate(x, shift, activation)
-    expected, places = textbook.max_pool(a, window)
-    y, argmax = host._max_pool(x, shift, relu, window, True)
-    np.testing.assert_array_equal(y, expected)
-    np.testing.assert_array_equal(argmax, places)
-    y, argmax = host._max_pool(x, shift, relu, window, False)
-    np.testing.assert_array_equal(y, expected)
-    assert argmax is None
+def test_arrays_that_do_not_fit_the_window(host: CudaBackend, dtype: str):
+    """Kernels check nothing: they would read beyond the array."""
+    window, fill = slide((6, 6), (2, 2), (2, 2), "valid"), Fill(3)
+    x, dy, places = (
+        fill((2, 5, 6, 3), dtype),
+        fill((2, 3, 3, 3), dtype),
+        np.zeros((2, 3, 3, 2), int),
+    )
+    for operation in ("max_pool", "average_pool"):
+        with pytest.raises(
+            ValueError, match=r"x of shape \(2, 6, 6, 3\).*Received: .*\(2, 5, 6, 3\)"
+        ):
+            getattr(host, operation)(x, window)
+    with pytest.raises(ValueError, match=r"argmax of shape \(2, 3, 3, 3\).*\(2, 3, 3, 2\)"):
+        host.max_pool_backward(dy, places, window)
+    with pytest.raises(ValueError, match=r"dy of shape \(2, 3, 3, 3\).*\(2, 2, 3, 3\)"):
+        host.average_pool_backward(dy[:, 1:], window)

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyconv.backends.base import Array
 from tinyconv.backends.cuda.base import OnDevice
+from tinyconv.backends.cuda.expecting import expect
 
 _MOST_BLOCKS = 1 << 20  # each takes several rows where there are more
 
@@ -16,8 +17,10 @@ class Losses(OnDevice):
     ) -> tuple[Array, Array, Array]:
         """-> (losses, p, dlogits)."""
         if targets.ndim == 1:
+            expect("targets", targets, logits.shape[:1])
             classes = self.xp.ascontiguousarray(targets, np.int32)
             return self._by_rows("softmax_cross_entropy", logits, (classes, None), weights)
+        expect("targets", targets, logits.shape)
         rows = self.xp.ascontiguousarray(targets, logits.dtype)
         return self._by_rows("softmax_cross_entropy", logits, (None, rows), weights)
 
@@ -25,6 +28,7 @@ class Losses(OnDevice):
         self, logits: Array, targets: Array, weights: Array
     ) -> tuple[Array, Array, Array]:
         """-> (losses, p, dlogits)."""
+        expect("targets", targets, logits.shape)
         rows = self.xp.ascontiguousarray(targets, logits.dtype)
         return self._by_rows("sigmoid_cross_entropy", logits, (rows,), weights)
 
@@ -33,6 +37,7 @@ class Losses(OnDevice):
     ) -> tuple[Array, Array, Array]:
         """One block a row, of as many threads as the row keeps busy."""
         (N, K), xp, dtype = logits.shape, self.xp, logits.dtype
+        expect("weights", weights, (N,))
         logits = xp.ascontiguousarray(logits)
         weights = xp.ascontiguousarray(weights, dtype)
         losses = xp.empty(N, dtype)

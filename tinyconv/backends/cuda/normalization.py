@@ -8,12 +8,13 @@ import numpy as np
 
 from tinyconv.backends.base import LINEAR, Activation, Array
 from tinyconv.backends.cuda.base import OnDevice
+from tinyconv.backends.cuda.expecting import expect
 from tinyconv.backends.numpy.fused import Fused
 
 _THREADS = 256  # of a block: a tile of channels wide, the rest goes down the rows
 _WIDEST = 32  # threads side by side: a tile is 128 floats wide at most
-_ROWS_EACH = 8  # at least, of one thread: fewer are not worth a block of their own
-_WAVES = 4  # blocks: how often they fill the device, so that the last wave does not matter
+_ROWS_EACH = 4  # at least, of one thread: fewer are not worth a block of their own
+_WAVES = 2  # blocks: how often they fill the device
 _MOST_SHARES = 65535  # CUDA's limit
 
 
@@ -102,12 +103,10 @@ class Normalization(OnDevice, Fused):
         relu: bool,
     ) -> Array:  # fmt: skip
         x = self.xp.ascontiguousarray(x)
-        gamma, beta, mean, variance = map(self.xp.ascontiguousarray, (gamma, beta, mean, variance))
+        channels = self._channels(x, gamma=gamma, beta=beta, mean=mean, variance=variance)
         y, C = self.xp.empty(x.shape, x.dtype), x.shape[-1]
-        self._over_tiles(
-            "normalize", self._grid(x, y), x.dtype,
-            np.int64(x.size // C), C, x, gamma, beta, mean, variance, epsilon, relu, y,
-        )  # fmt: skip
+        given = np.int64(x.size // C), C, x, *channels, float(epsilon), relu
+        self._over_tiles("normalize", self._grid(x, y), x.dtype, *given, y)
         return y
 
     def _backward(
@@ -115,21 +114,33 @@ class Normalization(OnDevice, Fused):
     ) -> tuple[Array, Array, Array]:
         """dx, dgamma, dbeta, through ReLU too where `saved` has its beta."""
         xp, dtype, C = self.xp, x.dtype, x.shape[-1]
-        dy, x, gamma = (xp.ascontiguousarray(each) for each in (dy, x, gamma))
-        mean, variance = xp.ascontiguousarray(saved.mean), xp.ascontiguousarray(saved.variance)
-        beta = None if saved.beta is None else xp.ascontiguousarray(saved.beta)
+        expect("dy", dy, x.shape, dtype)
+        dy, x, epsilon = xp.ascontiguousarray(dy), xp.ascontiguousarray(x), float(saved.epsilon)
+        gamma, mean, variance = self._channels(
+            x, gamma=gamma, mean=saved.mean, variance=saved.variance
+        )
+        beta = None if saved.beta is None else self._channels(x, beta=saved.beta)[0]
         dx, dgamma, dbeta = xp.empty(x.shape, dtype), xp.empty(C, dtype), xp.empty(C, dtype)
         grid = self._grid(x, dy, dx)
         sums, products = (xp.empty((C, grid.shares), dtype) for _ in range(2))
-        given = np.int64(x.size // C), C, dy, x, gamma, beta, mean, variance, saved.epsilon
+        given = np.int64(x.size // C), C, dy, x, gamma, beta, mean, variance, epsilon
         on_the_way = None if saved.by_batch else dx
         self._over_tiles("gradient_sums", grid, dtype, *given, sums, products, on_the_way)
-        self._merge(
-            "merge_sums", grid, grid.shares, sums, products, variance, saved.epsilon, dgamma, dbeta
-        )
+        found = grid.shares, sums, products, variance, epsilon
+        self._merge("merge_sums", grid, *found, dgamma, dbeta)
         if saved.by_batch:
             self._over_tiles("input_gradient", grid, dtype, *given, dgamma, dbeta, dx)
         return dx, dgamma, dbeta
+
+    def _channels(self, x: Array, **arrays: Array) -> list[Array]:
+        """Numbers of each channel of x as kernels take them: contiguous, and as many as channels.
+
+        Raises:
+            ValueError: naming the one that is not.
+        """
+        for name, array in arrays.items():
+            expect(name, array, x.shape[-1:], x.dtype)
+        return [self.xp.ascontiguousarray(array) for array in arrays.values()]
 
     def _grid(self, x: Array, *others: Array) -> _Grid:
         """How x is cut into tiles of channels and shares of rows."""

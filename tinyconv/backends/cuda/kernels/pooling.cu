@@ -55,21 +55,18 @@ __device__ __forceinline__ Range windows_over(int place, int size, int stride, i
 
 // ---- max ------------------------------------------------------------------------------
 
-// y[n,i,j,c] = max over k, l of f(x[n,h,w,c] + bias[c]), f the identity or ReLU. Taps come in
-// reading order and only a greater one wins, so a tie belongs to the first; NaN wins against
-// any number, and then stays. bias and argmax may be null.
+// y[n,i,j,c] = max over k, l of x[n,h,w,c]. Taps come in reading order and only a greater one
+// wins, so a tie belongs to the first; NaN wins against any number, and then stays.
 template <int V, typename Tap>
-__device__ void max_of_windows(
-    index_t count, const T* x, const T* bias, int relu, T* y, Tap* argmax, Pool p) {
+__device__ void max_of_windows(index_t count, const T* x, T* y, Tap* argmax, Pool p) {
     GRID_STRIDE(element, count) {
         const Place at = place_of<V>(element, p.OH, p.OW, p.C);
         const int h = at.row * p.SH - p.top, w = at.column * p.SW - p.left;
         const Range rows = taps_inside(h, p.KH, p.H), columns = taps_inside(w, p.KW, p.W);
-        Pack<T, V> best, shift;
+        Pack<T, V> best;
         Pack<Tap, V> taps;
         for (int v = 0; v < V; v++) {
             best.lane[v] = -INFINITE;
-            shift.lane[v] = bias ? bias[at.c + v] : 0;
             taps.lane[v] = (Tap)(rows.first * p.KW + columns.first);
         }
         for (int k = rows.first; k < rows.end; k++) {
@@ -77,10 +74,7 @@ __device__ void max_of_windows(
                 const index_t pixel = (at.n * p.H + h + k) * p.W + w + l;
                 const Pack<T, V> values = load_lanes<V>(x + pixel * p.C + at.c);
                 for (int v = 0; v < V; v++) {
-                    T value = values.lane[v];
-                    if (bias) value += shift.lane[v];
-                    if (relu && value < 0) value = 0;  // so written, NaN stays NaN
-                    const T most = best.lane[v];
+                    const T value = values.lane[v], most = best.lane[v];
                     if (value > most || (value != value && most == most)) {
                         best.lane[v] = value;
                         taps.lane[v] = (Tap)(k * p.KW + l);
@@ -89,23 +83,21 @@ __device__ void max_of_windows(
             }
         }
         store_lanes<V>(y + at.pixel * p.C + at.c, best);
-        if (argmax) store_lanes<V>(argmax + at.pixel * p.C + at.c, taps);
+        store_lanes<V>(argmax + at.pixel * p.C + at.c, taps);
     }
 }
 
 // The number of a tap takes one byte; of an uncommonly large window four, which go to `wide`.
 template <int V>
 __device__ void max_pool_lanes(
-    index_t count, const T* x, const T* bias, int relu, T* y, unsigned char* argmax, int* wide,
-    Pool pool) {
-    if (wide) max_of_windows<V>(count, x, bias, relu, y, wide, pool);
-    else max_of_windows<V>(count, x, bias, relu, y, argmax, pool);
+    index_t count, const T* x, T* y, unsigned char* argmax, int* wide, Pool pool) {
+    if (wide) max_of_windows<V>(count, x, y, wide, pool);
+    else max_of_windows<V>(count, x, y, argmax, pool);
 }
 
 LANED(max_pool,
-      (index_t count, const T* x, const T* bias, int relu, T* y, unsigned char* argmax, int* wide,
-       POOL_PARAMETERS),
-      (count, x, bias, relu, y, argmax, wide, POOL))
+      (index_t count, const T* x, T* y, unsigned char* argmax, int* wide, POOL_PARAMETERS),
+      (count, x, y, argmax, wide, POOL))
 
 // dx[n,h,w,c] = sum of dy[n,i,j,c] over the windows (i, j) whose maximum was there
 template <int V, typename Tap>
