@@ -162,6 +162,13 @@ def test_tiles_of_the_gradient(device: Device, dtype: str, tile, problem, splits
     assert_close(dbias, dz.sum(axis=(0, 1, 2)), dtype, scale=100)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 32, 77])
+@pytest.mark.parametrize("size", [1, 33, 130])
+def test_total(device: Device, dtype: str, rows: int, size: int):
+    partial = Fill(0)((rows, size), dtype)
+    assert_close(epilogue.total(device, partial), partial.sum(axis=0), dtype, scale=10)
+
+
 def test_more_shares_than_pixels(device: Device, dtype: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(implicit_gemm, "_splits", lambda *arguments: 7)
     window = slide((2, 2), (1, 2), (1, 1), "valid")

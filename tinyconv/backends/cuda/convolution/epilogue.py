@@ -74,10 +74,10 @@ def total(device: Device, partial: Array) -> Array:
     """The sum over the first axis, always in the same order."""
     rows, *shape = partial.shape
     sums: Array = device.xp.empty(shape, partial.dtype)
-    lanes = device.lanes(sums.size, partial, sums)
+    sharing = min(32, 1 << (rows - 1).bit_length())  # threads
     device.launch_blocks(
-        f"channel_sums:channel_sums{'_vector' if lanes > 1 else ''}", partial.dtype,
-        -(-sums.size // (256 * lanes)), 256, partial, rows, sums.size, sums,
+        "kernel_gradient:total", partial.dtype, -(-sums.size // 32), (32, sharing), partial, sums,
+        rows, sums.size,
     )  # fmt: skip
     return sums
 

@@ -74,7 +74,7 @@ def _convolve(
     BM, BN = tile_for(device, rows, F // groups, groups)
     device.launch_blocks(
         f"implicit_gemm:convolve_{BM}x{BN}", x.dtype,
-        (-(-rows // BM), -(-F // groups // BN), groups), BM * BN // EACH,
+        (-(-rows // BM) * -(-F // groups // BN), 1, groups), BM * BN // EACH,
         x, matrix, bias, y, codes, *x.shape, F, groups, *place, *y.shape[1:3], *placement,
         epilogue.relu, epilogue.pool,
         whole_vectors(device, (C, C // groups), x),

@@ -74,10 +74,12 @@ __device__ __forceinline__ void convolve(
     alignas(16) __shared__ T a[2][BK][Product::A_PITCH];
     alignas(16) __shared__ T b[2][BK][BN];
 
-    const int t = threadIdx.x, g = blockIdx.z, first_f = blockIdx.y * BN;
     const int own_C = C / groups, own_F = F / groups, K = KH * KW * own_C;
+    // Blocks that share a part of the image come one after the other, and find it in the cache.
+    const int across = (own_F + BN - 1) / BN;
+    const int t = threadIdx.x, g = blockIdx.z, first_f = blockIdx.x % across * BN;
     const index_t M = (index_t)N * (pool ? OH / 2 * (OW / 2) * 4 : OH * OW);
-    const index_t first_m = (index_t)blockIdx.x * BM;
+    const index_t first_m = (index_t)(blockIdx.x / across) * BM;
 
     // What this thread fetches: LANES columns of A_LOADS windows, and of B_LOADS rows.
     Tap tap(t % A_WIDTH * LANES, KW, own_C);

@@ -10,8 +10,8 @@
 //                                             * dz[(n,i,j), f]
 //
 // The result is small and the sum is long, so its pixels are cut into `splits` shares: a
-// block computes BM x BN numbers of the sum over one share, and channel_sums.cu adds the shares
-// up, always in the same order. The blocks work as those of implicit_gemm.cu; here
+// block computes BM x BN numbers of the sum over one share, and `total` adds the shares up,
+// always in the same order. The blocks work as those of implicit_gemm.cu; here
 // neighbouring numbers of the image are neighbours in the tile already. `C` and `F` are
 // those of all groups.
 //
@@ -146,3 +146,21 @@ __device__ __forceinline__ void gradient(
 GRADIENT(128, 128)
 GRADIENT(64, 64)
 GRADIENT(32, 64)
+
+// sum[i] = partial[0, i] + partial[1, i] + ...        partial (rows, size)
+//
+// Blocks of 32 numbers i times a power of two of threads, up to 32, that share the rows: few
+// numbers with many rows still keep the device busy.
+KERNEL(total, (const T* partial, T* sum, int rows, int size)) {
+    __shared__ T part[32][32];
+    const int x = threadIdx.x, y = threadIdx.y, i = blockIdx.x * 32 + x;
+    T own = 0;
+    if (i < size)
+        for (int r = y; r < rows; r += blockDim.y) own += partial[(index_t)r * size + i];
+    part[y][x] = own;
+    for (int half = blockDim.y / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (y < half) part[y][x] += part[y + half][x];
+    }
+    if (y == 0 && i < size) sum[i] = part[0][x];
+}
