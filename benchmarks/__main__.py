@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.command = " ".join(("python -m benchmarks", *(arguments or sys.argv[1:])))
     if options.docs and options.question != "why":
         parser.error("--docs is for why")
+    if options.docs and (options.quick or options.only):
+        parser.error("--docs shows a whole measurement, without --quick and --only")
     if options.docs and not options.json:
         page.write(RESULTS / "why.json")
         return

@@ -82,7 +82,7 @@ def table(case: Case, results: Sequence[Result]) -> str:
         if base:
             spread = Spread.of(ratios(result, base))
             quartiles = f"({spread.low:.2f} to {spread.high:.2f})"
-            compared = f"{spread.median:8.2f}{quartiles:>16}"
+            compared = f"{spread.median:8.2f} {quartiles:>15}"
         costs = result.costs
         lines.append(
             f"{result.name:26}{1000 * result.median:10.2f}{compared}"

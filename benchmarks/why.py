@@ -27,6 +27,7 @@ from tinyconv.geometry import slide
 
 __all__ = ["block", "cases", "draw", "run", "step"]
 
+OURS = ("tinyconv", "tinyconv.backends.numba")  # imported before
 ONE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 WINDOW = slide((14, 14), (3, 3), (1, 1), "same")
 CHANNELS, FILTERS, BATCH = 32, 64, 32
@@ -77,7 +78,9 @@ def cases(options: Any) -> list[Comparison]:
     for direction in DIRECTIONS:
         shared = {"direction": direction, "batch": batch, "least": least}
         blocks = [
-            Contender(name, "benchmarks.why:block", {**shared, "conv": conv, "fused": fused})
+            Contender(
+                name, "benchmarks.why:block", {**shared, "conv": conv, "fused": fused}, {}, OURS
+            )
             for name, (conv, fused) in BLOCKS.items()
         ]
         found.append(Comparison(BLOCK + direction, blocks, "call"))
@@ -95,16 +98,17 @@ def _convolutions(shared: dict[str, Any], names: list[str]) -> list[Contender]:
         found += [
             Contender(
                 name, "benchmarks.convolution:by_tinyconv", {**shared, "algorithm": algorithm},
-                environment=environment,
+                {}, OURS, environment,
             )
             for name, algorithm in known.items()
         ]  # fmt: skip
     if KERAS in names:
         ways = {"graph": {"jit_compile": False}, "XLA": {"jit_compile": True}}
-        keras = Contender(KERAS, "benchmarks.convolution:by_keras", shared, ways, peer=True)
-        found.append(keras)
+        factory, imports = "benchmarks.convolution:by_keras", ("tensorflow",)
+        found.append(Contender(KERAS, factory, shared, ways, imports, peer=True))
     if TORCH in names:
-        found.append(Contender("PyTorch", "benchmarks.convolution:by_torch", shared, peer=True))
+        factory, imports = "benchmarks.convolution:by_torch", ("torch",)
+        found.append(Contender("PyTorch", factory, shared, {}, imports, peer=True))
     return found
 
 
@@ -112,7 +116,8 @@ def _steps(shared: dict[str, Any], options: Any) -> list[Contender]:
     def one(name: str, way: tuple[str, str | None, bool], **environment: str) -> Contender:
         backend, conv, fused = way
         own = {**shared, "backend": backend, "conv": conv, "fused": fused}
-        return Contender(name, "benchmarks.why:step", own, environment=environment)
+        imports = "tinyconv", f"tinyconv.backends.{backend}"
+        return Contender(name, "benchmarks.why:step", own, {}, imports, environment)
 
     found = [one(name, way) for name, way in STEPS.items()]
     found.append(one("as chosen, fused, 1 thread", STEPS["as chosen, fused"], **ONE_THREAD))

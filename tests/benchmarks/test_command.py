@@ -104,6 +104,7 @@ def test_backends_of_ours_are_contenders_apart():
         (["speed"], "invalid choice: 'speed'"),
         (["step", "--contenders", "jax"], "invalid choice: 'jax'"),
         (["step", "--docs"], "--docs is for why"),
+        (["why", "--quick", "--docs"], "--docs shows a whole measurement"),
     ],
 )
 def test_wrong_arguments(arguments, told, capsys):
