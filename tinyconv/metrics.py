@@ -34,8 +34,12 @@ class Metric(registry.Shown):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add one batch."""
-        y_true = np.asarray(y_true)
-        y_pred = get_backend().to_numpy(get_backend().asarray(y_pred))
+        backend = get_backend()
+        y_true, y_pred = backend.as_it_is(y_true), backend.asarray(y_pred)
+        if type(self).values.__module__ == __name__:  # these take the arrays of any backend
+            y_true = backend.asarray(y_true)
+        else:
+            y_true, y_pred = backend.to_numpy(y_true), backend.to_numpy(y_pred)
         self.check_targets(y_true.shape, y_pred.shape)
         self._add(self.values(y_true, y_pred), sample_weight)
 
@@ -52,16 +56,18 @@ class Metric(registry.Shown):
 
     def _add(self, values: Array, sample_weight: Any) -> None:
         if sample_weight is None:
-            self._total += float(values.sum())
+            self._total += get_backend().number(values.sum())
             self._count += values.size
             return
-        weights = np.asarray(sample_weight, "float64")
+        backend = get_backend()
+        asarray = np.asarray if isinstance(values, np.ndarray) else backend.asarray
+        weights = asarray(sample_weight, "float64")
         if weights.ndim > values.ndim and weights.shape[-1] == 1:
             weights = weights[..., 0]
         weights = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
         weights = np.broadcast_to(weights, values.shape)
-        self._total += float((values * weights).sum())
-        self._count += float(weights.sum())
+        self._total += backend.number((values * weights).sum())
+        self._count += backend.number(weights.sum())
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
@@ -69,7 +75,7 @@ class Metric(registry.Shown):
 
     def result(self) -> float:
         """The mean so far; 0 before the first sample."""
-        return self._total / self._count if self._count else 0.0
+        return float(self._total / self._count) if self._count else 0.0
 
     def reset_state(self) -> None:
         """Forget all samples."""
@@ -83,7 +89,11 @@ class Metric(registry.Shown):
         """
         attributes = vars(self).items()
         given = {"name", *self.config_keys}
-        return {name: each for name, each in attributes if name not in given and not callable(each)}
+        state = {name: x for name, x in attributes if name not in given and not callable(x)}
+        sums: dict[str, Any] = {
+            name: float(state[name]) for name in ("_total", "_count") if name in state
+        }
+        return {**state, **sums}  # on a device they were arrays
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Put back what `get_state` returned.
@@ -112,7 +122,8 @@ class Mean(Metric):
     def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> None:
         """Add values with a weight: the second argument, or `sample_weight`."""
         weight = y_pred if sample_weight is None else sample_weight
-        if isinstance(y_true, float) and isinstance(weight, int):  # the loss of a batch
+        single = isinstance(y_true, float) or getattr(y_true, "shape", None) == ()
+        if single and isinstance(weight, int):  # the loss of a batch
             self._total += y_true * weight
             self._count += weight
             return

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyconv import registry
+from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 
 
@@ -24,7 +25,9 @@ class L1L2:
 
     def __call__(self, w: Array) -> float:
         """The penalty of one parameter."""
-        return self.l1 * float(np.abs(w).sum()) + self.l2 * float(np.square(w).sum())
+        number = get_backend().number
+        penalty: float = self.l1 * number(np.abs(w).sum()) + self.l2 * number(np.square(w).sum())
+        return penalty
 
     def gradient(self, w: Array) -> Array:
         """Its derivative, of the shape of w."""

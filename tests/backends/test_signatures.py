@@ -8,8 +8,10 @@ import pytest
 
 from tests.backends.present import HOST
 from tinyconv.backends.base import Backend
+from tinyconv.backends.execution import Execution
 
 OPERATIONS = sorted(Backend.__abstractmethods__)
+EXECUTION = sorted(name for name in vars(Execution) if not name.startswith("_"))
 
 
 def public(cls: type) -> set[str]:
@@ -17,10 +19,11 @@ def public(cls: type) -> set[str]:
 
 
 def test_every_operation_of_the_contract_is_abstract():
-    assert {name for name in public(Backend) if callable(getattr(Backend, name))} == set(OPERATIONS)
+    offered = {name for name in public(Backend) if callable(getattr(Backend, name))}
+    assert offered == {*OPERATIONS, *EXECUTION}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", [*OPERATIONS, *EXECUTION])
 def test_signature(backend: Backend, operation: str):
     offered = getattr(type(backend), operation)
     assert not getattr(offered, "__isabstractmethod__", False)
@@ -28,7 +31,7 @@ def test_signature(backend: Backend, operation: str):
 
 
 def test_nothing_public_besides_the_contract(backend: Backend):
-    assert public(type(backend)) | {"xp"} == {*OPERATIONS, "name", "xp"}
+    assert public(type(backend)) | {"xp"} == {*OPERATIONS, *EXECUTION, "name", "xp"}
 
 
 def test_name_and_array_module(backend: Backend, request: pytest.FixtureRequest):

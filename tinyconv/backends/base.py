@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tinyconv.backends.execution import Execution
 from tinyconv.geometry import Window
 
 Array = npt.NDArray[Any]
@@ -54,7 +55,7 @@ LINEAR = Activation("linear")
 NEED_INPUT = frozenset({"gelu", "gelu_tanh", "clipped_relu"})
 
 
-class Backend(ABC):
+class Backend(Execution, ABC):
     """One way to compute: arrays of one kind, and the operations on them."""
 
     name: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Variable:
 
     def numpy(self) -> Array:
         """A NumPy copy."""
-        return np.array(self.value)
+        return np.array(get_backend().to_numpy(self.value))
 
     def assign(self, values: Any) -> None:
         """Overwrite in place.
@@ -63,10 +64,11 @@ class Variable:
         array = np.asarray(values)
         if array.shape != self.shape:
             raise ValueError(f"{self.path}: expected shape {self.shape}. Received: {array.shape}")
-        self.value[...] = array
+        self.value[...] = get_backend().asarray(array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.value, dtype=dtype) if copy else np.asarray(self.value, dtype=dtype)
+        values = get_backend().to_numpy(self.value)
+        return np.array(values, dtype=dtype) if copy else np.asarray(values, dtype=dtype)
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"

@@ -107,7 +107,7 @@ class Loss(registry.Shown):
             y_pred = y_pred.astype("float32")
         if y_pred.ndim == 0:
             raise ValueError(f"{self.name}: expected predictions (..., K). Received: a number")
-        targets = self.check_targets(np.asarray(y_true), y_pred.shape)
+        targets = self.check_targets(backend.as_it_is(y_true), y_pred.shape)
         rows = y_pred.reshape(-1, y_pred.shape[-1])
         targets = backend.asarray(targets).reshape(-1, *targets.shape[y_pred.ndim - 1 :])
         averaged = self.reduction in ("sum_over_batch_size", "mean")
@@ -120,9 +120,8 @@ class Loss(registry.Shown):
             predictions, gradient = rows, weights[:, None] * slopes
         shape = y_pred.shape
         value: Any = losses * weights
-        value = (
-            value.reshape(shape[:-1]) if self.reduction in ("none", None) else float(value.sum())
-        )
+        alone = self.reduction in ("none", None)
+        value = value.reshape(shape[:-1]) if alone else backend.number(value.sum())
         return LossResult(value, gradient.reshape(shape), predictions.reshape(shape))
 
     def check_weights(self, weights: Any, shape: tuple[Any, ...]) -> Any:
@@ -146,8 +145,8 @@ class Loss(registry.Shown):
         """weight / divisor for each row, of the divisor's dtype."""
         dtype = divisor.dtype
         if given is None:
-            return np.full(math.prod(shape), dtype.type(1) / divisor)
-        weights = self.check_weights(np.asarray(given, dtype), shape) / divisor
+            return get_backend().xp.full(math.prod(shape), dtype.type(1) / divisor)
+        weights = self.check_weights(get_backend().asarray(given, dtype), shape) / divisor
         trailing = len(shape) - weights.ndim
         return np.broadcast_to(weights.reshape(*weights.shape, *[1] * trailing), shape).reshape(-1)
 
@@ -169,6 +168,11 @@ def same_shape(loss: str, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array
             f"Received: shape {y_true.shape}{hint}"
         )
     return y_true
+
+
+def readable(y_true: Any) -> bool:
+    """Whether values can be looked at without waiting for a device; there they were before."""
+    return isinstance(y_true, np.ndarray)
 
 
 def clip(p: Array) -> tuple[Array, Array]:

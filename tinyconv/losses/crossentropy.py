@@ -11,7 +11,7 @@ from typing import Any
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import fits
-from tinyconv.losses.base import Loss, clip, same_shape
+from tinyconv.losses.base import Loss, clip, readable, same_shape
 
 
 class CrossEntropy(Loss):
@@ -86,7 +86,11 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         if y_true.dtype.kind == "b":
             y_true = y_true.astype("uint8")  # or they would be taken for a mask
         # As unsigned numbers negative ones are larger than all others: one look instead of two.
-        if y_true.size and y_true.view(y_true.dtype.str.replace("i", "u")).max() >= classes:
+        if (
+            readable(y_true)
+            and y_true.size
+            and y_true.view(y_true.dtype.str.replace("i", "u")).max() >= classes
+        ):
             wrong = int(y_true.min()) if y_true.min() < 0 else int(y_true.max())
             raise ValueError(
                 f"{self.name}: labels must be integers in [0, {classes}), for the model has "
@@ -142,7 +146,7 @@ class _Smoothed(CrossEntropy):
     def check_targets(self, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array:
         """Targets in [0, 1] of the predictions' shape."""
         y_true = same_shape(self.name, y_true, y_pred_shape)
-        if y_true.size and not (y_true.min() >= 0 and y_true.max() <= 1):
+        if readable(y_true) and y_true.size and not (y_true.min() >= 0 and y_true.max() <= 1):
             raise ValueError(
                 f"{self.name}: targets must be in [0, 1]. "
                 f"Received: values from {y_true.min()} to {y_true.max()}"

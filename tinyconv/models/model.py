@@ -141,7 +141,7 @@ class Model(Container):
 
     def check_inputs(self, inputs: list[Any]) -> list[Array]:
         """The inputs as arrays, their shapes checked; grey images may lack the channel axis."""
-        arrays = [get_backend().asarray(each) for each in inputs]
+        arrays = [get_backend().as_it_is(each) for each in inputs]
         for index, (declared, x) in enumerate(zip(self.declared_shapes, arrays, strict=False)):
             grey = declared[-1:] == (1,) and fits(x.shape[1:], declared[:-1])
             if grey and x.shape[-1:] != (1,):  # else it is one image without its batch axis

@@ -50,14 +50,14 @@ class Adam(Optimizer):
         """The means of g and g^2, and the largest of the latter for AMSGrad."""
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
 
-    def update(self, param: Array, grad: Array, learning_rate: float) -> None:
+    def update(self, param: Array, grad: Array, learning_rate: Any) -> None:
         """See `Backend.adam_update`."""
-        t = self.iterations + 1
-        step = learning_rate * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        backend = get_backend()
+        root = backend.each_step(lambda: math.sqrt(1 - self.beta_2 ** (self.iterations + 1)))
+        rest = backend.each_step(lambda: 1 - self.beta_1 ** (self.iterations + 1))
+        step = learning_rate * root / rest
         m, v, v_max = self.slots["m"], self.slots["v"], self.slots.get("v_max")
-        get_backend().adam_update(
-            param, grad, m, v, v_max, step, self.beta_1, self.beta_2, self.epsilon
-        )
+        backend.adam_update(param, grad, m, v, v_max, step, self.beta_1, self.beta_2, self.epsilon)
 
 
 class AdamW(Adam):

@@ -132,14 +132,16 @@ class Optimizer(Shown):
         if any(slot.shape != buffer.values.shape for slot in self.slots.values()):
             raise self._made_for_others()
         self._clip(buffer)
-        rate = self.learning_rate
-        if self.weight_decay:
-            buffer.values *= 1 - self.weight_decay * rate
+        backend, decay = get_backend(), self.weight_decay
+        rate = backend.each_step(lambda: self.learning_rate)
+        if decay:
+            kept = backend.each_step(lambda: 1 - decay * self.learning_rate)
+            backend.shrink(buffer.values, kept)
         self.update(buffer.values, buffer.gradients, rate)
         self.iterations += 1
 
-    def update(self, param: Array, grad: Array, learning_rate: float) -> None:
-        """Change `param` and the slots in place, all flat."""
+    def update(self, param: Array, grad: Array, learning_rate: Any) -> None:
+        """Change `param` and the slots in place, all flat; see `Backend.each_step`."""
         raise TypeError(f"{type(self).__name__} defines no update")
 
     def _clip(self, buffer: ParameterBuffer) -> None:
@@ -168,6 +170,9 @@ def check_range(name: str, value: float, below: float = float("inf")) -> float:
 
 def _shrink(gradient: Array, limit: float) -> None:
     """gradient *= limit / norm where the norm is greater than the limit."""
-    norm = float(np.sqrt(np.square(gradient, dtype="float64").sum()))
-    if norm > limit:
+    backend = get_backend()
+    norm = backend.number(np.sqrt(np.square(gradient, dtype="float64").sum()))
+    if not isinstance(norm, float):  # a device that nobody waits for
+        gradient *= limit / backend.xp.fmax(norm, limit)
+    elif norm > limit:
         gradient *= limit / norm

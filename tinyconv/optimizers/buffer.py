@@ -49,7 +49,7 @@ class ParameterBuffer:
         ]
         self.gradient_views = self.views(self.gradients)
         for variable, view in zip(variables, self.views(self.values), strict=True):
-            view[...] = variable.value
+            view[...] = get_backend().asarray(variable.value)
             variable.value = view
 
     def views(self, flat: Array) -> list[Array]:

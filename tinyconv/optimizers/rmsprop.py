@@ -47,7 +47,7 @@ class RMSprop(Optimizer):
         names = {"square": True, "mean": self.centered, "velocity": self.momentum > 0}
         return tuple(name for name, used in names.items() if used)
 
-    def update(self, param: Array, grad: Array, learning_rate: float) -> None:
+    def update(self, param: Array, grad: Array, learning_rate: Any) -> None:
         """See `Backend.rmsprop_update`."""
         mean, velocity = self.slots.get("mean"), self.slots.get("velocity")
         get_backend().rmsprop_update(

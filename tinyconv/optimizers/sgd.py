@@ -41,7 +41,7 @@ class SGD(Optimizer):
         """The velocity, with momentum."""
         return ("velocity",) if self.momentum else ()
 
-    def update(self, param: Array, grad: Array, learning_rate: float) -> None:
+    def update(self, param: Array, grad: Array, learning_rate: Any) -> None:
         """See `Backend.sgd_update`."""
         get_backend().sgd_update(
             param, grad, self.slots.get("velocity"), learning_rate, self.momentum, self.nesterov

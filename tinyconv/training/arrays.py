@@ -56,6 +56,7 @@ class ArrayData(Source):
         self.all = with_class_weights(model, self._plain, class_weight)
         self.batch_size = integer(32 if batch_size is None else batch_size, "batch_size", model)
         self.shuffle = shuffle
+        self._place: tuple[Any, Batch] | None = None  # a backend, and all samples there
 
     @property
     def samples(self) -> int:
@@ -86,7 +87,7 @@ class ArrayData(Source):
     def _part(self, rows: slice, batch: Batch, shuffle: bool) -> ArrayData:
         part = object.__new__(ArrayData)
         Source.__init__(part, self.model, self.method)
-        part.batch_size, part.shuffle = self.batch_size, shuffle
+        part.batch_size, part.shuffle, part._place = self.batch_size, shuffle, None
         part.ranks = self.ranks
         part.all = part._plain = Batch(*(_rows(arrays, rows) for arrays in batch))
         return part
@@ -101,8 +102,21 @@ class ArrayData(Source):
         order = random.generator().permutation(self.samples) if self.shuffle else None
         return self._batches(order, skip)
 
+    def _kept(self, order: Array | None) -> tuple[Batch, Array | None]:
+        """All samples and their order, where batches are taken from them fast."""
+        backend, sizes = get_backend(), [len(arrays) for arrays in self.all]
+        if self._place is None or self._place[0] is not backend:
+            flat = backend.keep([each for arrays in self.all for each in arrays])
+            parts = iter(flat)
+            kept = Batch(*([next(parts) for _ in range(size)] for size in sizes))
+            self._place = backend, kept
+        kept = self._place[1]
+        if order is not None and kept.x[0] is not self.all.x[0]:
+            order = backend.asarray(order)
+        return kept, order
+
     def _batches(self, order: Array | None, skip: int) -> Generator[Batch, None, None]:
-        xs, ys, weights = self.all
+        (xs, ys, weights), order = self._kept(order)
         inputs = list(zip(xs, self.model.input_dtypes, strict=True))
         asarray, gather = get_backend().asarray, get_backend().gather
         for start in range(skip * self.batch_size, self.samples, self.batch_size):

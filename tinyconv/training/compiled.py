@@ -18,7 +18,7 @@ from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.training.batch import Batch
 from tinyconv.training.metric_set import MetricSet
 from tinyconv.training.objective import Objective
-from tinyconv.training.step import Trained, forward_and_loss, train_step
+from tinyconv.training.step import Trained, forward_and_loss, loss_error, train_step
 
 
 class Compiled(Layer):
@@ -205,20 +205,37 @@ class Compiled(Layer):
 
     def _train_batch(self, batch: Batch, frozen: Any = None) -> dict[str, float]:
         """One training step, by the model or its `CachedBase`; the running means with it."""
-        assert self._trained is not None
-        return self.metric_set.update(train_step(frozen or self, self._trained, batch), batch)
+        trained = self._trained
+        assert trained is not None
+
+        def step(batch: Batch) -> None:
+            self.metric_set.add(train_step(frozen or self, trained, batch), batch)
+
+        return get_backend().run_step(self, step, batch, recordable=frozen is None)
 
     def _test_batch(
         self, batch: Batch, frozen: Any = None, penalties: list[Any] | None = None
     ) -> dict[str, float]:
         """The running means with one batch more, in inference mode; see `forward_and_loss`."""
-        result, _ = forward_and_loss(frozen or self, batch, False, penalties)
-        return self.metric_set.update(result, batch)
+
+        def step(batch: Batch) -> None:
+            result, _ = forward_and_loss(frozen or self, batch, False, penalties)
+            self.metric_set.add(result, batch)
+
+        return get_backend().run_step(self, step, batch, recordable=False)
 
     def _predict_batch(self, inputs: list[Array]) -> list[Array]:
         """The outputs as NumPy arrays."""
-        outputs, _ = self.forward_for_loss(inputs, False, [False] * len(self.output_names))
-        return [get_backend().to_numpy(output) for output in outputs]
+
+        def predict(inputs: list[Array]) -> list[Array]:
+            outputs, _ = self.forward_for_loss(inputs, False, [False] * len(self.output_names))
+            return [get_backend().to_numpy(output) for output in outputs]
+
+        return get_backend().run_prediction(self, predict, inputs)
+
+    def loss_error(self, loss: float) -> FloatingPointError:
+        """What to raise for a loss that is NaN or infinite."""
+        return loss_error(self, loss)
 
     def _parameters(self) -> ParameterBuffer:
         """All trainable weights in one flat array, made when training starts.

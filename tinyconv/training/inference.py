@@ -97,6 +97,7 @@ class Inference(Compiled):
         data.end_epoch()
         if wanted is not None and done < wanted:
             warn_ran_out(self, done, wanted)
+        logs = dict(logs)  # a device waits for the numbers here
         calls.on_test_end(logs)
         return logs
 
@@ -108,7 +109,7 @@ class Inference(Compiled):
         warn_if_foreign(self, batch.x)
         self.reset_metrics()
         logs = self._test_batch(batch)
-        return logs if return_dict else in_order_of_metrics(logs)
+        return dict(logs) if return_dict else in_order_of_metrics(logs)
 
     # ---- predict --------------------------------------------------------------
 

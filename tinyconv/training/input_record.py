@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinyconv import config
+from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.training.warn import warn_user
 
@@ -107,7 +108,7 @@ def record_of(x: Array, samples: int = _SAMPLES, values: int = _VALUES) -> Input
 def spread(x: Array, samples: int = _SAMPLES, values: int = _VALUES) -> Array:
     """Some samples of (N, ...), evenly spread."""
     wanted = max(samples, values * len(x) // max(x.size, 1))
-    return np.asarray(x[:: max(len(x) // wanted, 1)])
+    return get_backend().to_numpy(x[:: max(len(x) // wanted, 1)])
 
 
 # ---- warnings -------------------------------------------------------------------

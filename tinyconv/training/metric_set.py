@@ -74,8 +74,8 @@ class MetricSet:
             if y is not None:
                 metric.check_targets(y.shape, (len(y), *shapes[index][1:]))
 
-    def update(self, result: ObjectiveResult, batch: Batch) -> dict[str, float]:
-        """The means with one batch more."""
+    def add(self, result: ObjectiveResult, batch: Batch) -> None:
+        """Count one batch more."""
         samples = len(result.predictions[0])
         self.total.update_state(result.value, samples)
         for index, metric in self.losses:
@@ -83,7 +83,6 @@ class MetricSet:
         for index, counted, metric in self.others:
             weight = batch.weights[index] if counted else None
             metric.update_state(batch.y[index], result.predictions[index], weight)
-        return self.results()
 
 
 def _free_name(name: str, prefix: str, counted: bool, taken: set[str]) -> str:

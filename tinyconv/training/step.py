@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from tinyconv.backends import get_backend
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.training.batch import Batch
 from tinyconv.training.objective import ObjectiveResult
@@ -60,11 +60,13 @@ def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
     statistics = [(weight, weight.value.copy()) for weight in trained.statistics]
     try:
         result, tape = forward_and_loss(model, batch, True, trained.regularized)
-        _check_loss(model, result.value)
+        if not get_backend().is_finite(result.value):
+            raise loss_error(model, result.value)
     except BaseException:
         for statistic, before in statistics:
             statistic.value[...] = before
         raise
+    get_backend().put_back(statistics)
     grads = model.backward_from_loss(result.gradients, tape)
     for variable, regularizer in trained.regularized:
         grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
@@ -73,12 +75,11 @@ def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
     return result
 
 
-def _check_loss(model: Any, loss: float) -> None:
-    """Raise FloatingPointError for a loss that is NaN or infinite."""
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"{model!r}: the loss became {loss} after {model.optimizer.iterations} steps. "
-            "Usual causes: a learning rate that is too large "
-            f"(now {model.optimizer.learning_rate:g}), or inputs that were never scaled. "
-            "The weights are those before this step"
-        )
+def loss_error(model: Any, loss: float) -> FloatingPointError:
+    """What to raise for a loss that is NaN or infinite."""
+    return FloatingPointError(
+        f"{model!r}: the loss became {loss} after {model.optimizer.iterations} steps. "
+        "Usual causes: a learning rate that is too large "
+        f"(now {model.optimizer.learning_rate:g}), or inputs that were never scaled. "
+        "The weights are those before this step"
+    )

@@ -190,9 +190,9 @@ class StreamData(Source):
             )
         batch = make_batch(self.model, x, y, weights)
         batch = with_class_weights(self.model, batch, self.class_weight)
-        asarray, dtypes = get_backend().asarray, self.model.input_dtypes
+        as_it_is, dtypes = get_backend().as_it_is, self.model.input_dtypes
         return batch._replace(
-            x=[asarray(each, dtype) for each, dtype in zip(batch.x, dtypes, strict=True)]
+            x=[as_it_is(each, dtype) for each, dtype in zip(batch.x, dtypes, strict=True)]
         )
 
     def input_records(self) -> list[InputRecord]:

@@ -230,7 +230,7 @@ class Trainer(Inference):
             step += 1
             if self.stop_training:
                 break
-        return logs
+        return dict(logs)  # a device waits for the numbers here
 
     def train_on_batch(
         self,
@@ -248,4 +248,4 @@ class Trainer(Inference):
         self._begin_training()
         self.reset_metrics()
         logs = self._train_batch(batch)
-        return logs if return_dict else in_order_of_metrics(logs)
+        return dict(logs) if return_dict else in_order_of_metrics(logs)

@@ -5,8 +5,6 @@ One file a family of operations. Arrays stay on the device from the batch's arri
 
 from __future__ import annotations
 
-from typing import Any
-
 from tinyconv.backends.base import Array
 from tinyconv.backends.cuda.activations import Activations
 from tinyconv.backends.cuda.convolution import Convolution
@@ -18,10 +16,11 @@ from tinyconv.backends.cuda.losses import Losses
 from tinyconv.backends.cuda.normalization import Normalization
 from tinyconv.backends.cuda.optimizers import Optimizers
 from tinyconv.backends.cuda.pooling import Pooling
+from tinyconv.backends.cuda.steps import Steps
 
 
 class CudaBackend(
-    Convolution, Activations, Pooling, Normalization, Losses, Dropping, Optimizers, Gathering
+    Steps, Convolution, Activations, Pooling, Normalization, Losses, Dropping, Optimizers, Gathering
 ):
     """The textbook's operations on a GPU.
 
@@ -43,9 +42,6 @@ class CudaBackend(
 
             device = CupyDevice()
         super().__init__(device)
-
-    def asarray(self, values: Any, dtype: Any = None) -> Array:
-        return self.device.asarray(values, dtype)
 
     def to_numpy(self, x: Array) -> Array:
         return self.device.to_numpy(x)

@@ -13,6 +13,11 @@ class OnDevice(Backend):
 
     name = "cupy"
 
+    @property
+    def _failed(self) -> Any:
+        """Where the device notes that a loss was not finite; see steps.py."""
+        return None
+
     def __init__(self, device: Device) -> None:
         self.device = device
         self.xp: Any = device.xp

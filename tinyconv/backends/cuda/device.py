@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyconv.backends.base import Array
+from tinyconv.backends.cuda.memory import Memory
 
 KERNELS = Path(__file__).parent / "kernels"
 
@@ -57,7 +58,7 @@ class Properties(NamedTuple):
     l2_bytes: int
 
 
-class Device(ABC):
+class Device(Memory, ABC):
     """Arrays, BLAS and kernel launches."""
 
     xp: Any  # the array module

@@ -1,7 +1,7 @@
 """Optimizer updates on the device: one kernel over the flat buffers, in place.
 
-A step size may also be an array of this device that holds one number of the parameters'
-dtype: the kernel then reads it when it runs, as a captured graph must.
+A step size may also be an array of this device that holds one float64: the kernel then reads
+it when it runs, as a captured graph must.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ class Optimizers(OnDevice):
 
     def _step(self, size: Any) -> tuple[float, Array | None]:
         """The step size, and where it is on the device."""
-        return (0.0, size) if isinstance(size, self.device.xp.ndarray) else (float(size), None)
+        xp = self.device.xp
+        if isinstance(size, xp.ndarray):
+            return 0.0, xp.ascontiguousarray(size, np.float64)
+        return float(size), None
 
     def _update(
         self, kernel: str, param: Array, grad: Array, slots: list[Array | None], *numbers: Any
@@ -75,7 +78,7 @@ class Optimizers(OnDevice):
         grad = xp.ascontiguousarray(grad)
         lanes = self.device.lanes(16, grad, *(x for x in dense if x is not None))
         tiny = 1e8 * float(np.finfo(param.dtype).tiny)  # 1e-30 for float32
-        arguments = np.int64(param.size), dense[0], grad, *dense[1:], *numbers, tiny
+        arguments = np.int64(param.size), dense[0], grad, *dense[1:], *numbers, tiny, self._failed
         self._launch_laned(f"optimizers:{kernel}", lanes, param, param.size, *arguments)
         for original, buffer in zip(originals, dense, strict=True):
             if original is not None and buffer is not original:

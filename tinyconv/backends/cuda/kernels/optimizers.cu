@@ -5,7 +5,8 @@
 //
 // Moments that shrink towards zero are set to zero below `tiny`, as the Numba backend does:
 // far below what epsilon lets count. The step size is a number, or is read from `step_at`
-// where that is not null: what a captured graph replays with other values each time.
+// where that is not null: what a captured graph replays with other values each time. Nothing
+// changes where *failed is not 0: see step.cu.
 #include "lanes.cuh"
 
 __device__ __forceinline__ T flushed(T value, T tiny) { return fabs(value) < tiny ? (T)0 : value; }
@@ -13,8 +14,10 @@ __device__ __forceinline__ T flushed(T value, T tiny) { return fabs(value) < tin
 // v = momentum v - lr g;  w += v, or with Nesterov w += momentum v - lr g. velocity may be null.
 template <int V>
 __device__ void sgd_lanes(index_t count, index_t size, T* param, const T* grad, T* velocity,
-                          int nesterov, T learning_rate, const T* step_at, T momentum, T tiny) {
-    const T rate = step_at ? *step_at : learning_rate;
+                          int nesterov, T learning_rate, const double* step_at, T momentum, T tiny,
+                          const double* failed) {
+    if (failed && *failed != 0) return;
+    const T rate = step_at ? (T)*step_at : learning_rate;
     GRID_STRIDE(i, count) {
         Pack<T, V> w = load_until<V>(size, param, i * V);
         const Pack<T, V> g = load_until<V>(size, grad, i * V);
@@ -36,16 +39,17 @@ __device__ void sgd_lanes(index_t count, index_t size, T* param, const T* grad, 
 
 LANED(sgd,
       (index_t count, long long size, T* param, const T* grad, T* velocity, int nesterov,
-       T learning_rate, const T* step_at, T momentum, T tiny),
-      (count, size, param, grad, velocity, nesterov, learning_rate, step_at, momentum, tiny))
+       T learning_rate, const double* step_at, T momentum, T tiny, const double* failed),
+      (count, size, param, grad, velocity, nesterov, learning_rate, step_at, momentum, tiny, failed))
 
 // s = rho s + (1-rho) g^2;  w -= lr g / sqrt(s + epsilon);  centered: s - (mean of g)^2.
 // rest = 1 - rho, subtracted in double precision. mean and velocity may be null.
 template <int V>
 __device__ void rmsprop_lanes(index_t count, index_t size, T* param, const T* grad, T* square,
-                              T* mean, T* velocity, T learning_rate, const T* step_at, T rho,
-                              T rest, T momentum, T epsilon, T tiny) {
-    const T rate = step_at ? *step_at : learning_rate;
+                              T* mean, T* velocity, T learning_rate, const double* step_at, T rho,
+                              T rest, T momentum, T epsilon, T tiny, const double* failed) {
+    if (failed && *failed != 0) return;
+    const T rate = step_at ? (T)*step_at : learning_rate;
     GRID_STRIDE(i, count) {
         Pack<T, V> w = load_until<V>(size, param, i * V);
         const Pack<T, V> g = load_until<V>(size, grad, i * V);
@@ -76,17 +80,18 @@ __device__ void rmsprop_lanes(index_t count, index_t size, T* param, const T* gr
 
 LANED(rmsprop,
       (index_t count, long long size, T* param, const T* grad, T* square, T* mean, T* velocity,
-       T learning_rate, const T* step_at, T rho, T rest, T momentum, T epsilon, T tiny),
+       T learning_rate, const double* step_at, T rho, T rest, T momentum, T epsilon, T tiny, const double* failed),
       (count, size, param, grad, square, mean, velocity, learning_rate, step_at, rho, rest,
-       momentum, epsilon, tiny))
+       momentum, epsilon, tiny, failed))
 
 // m += (1-b1)(g - m);  v += (1-b2)(g^2 - v);  w -= step m / (sqrt(v) + epsilon).
 // rest_1 = 1 - b1, rest_2 = 1 - b2, subtracted in double precision. v_max may be null.
 template <int V>
 __device__ void adam_lanes(index_t count, index_t size, T* param, const T* grad, T* first,
-                           T* second, T* second_max, T step_size, const T* step_at, T rest_1,
-                           T rest_2, T epsilon, T tiny) {
-    const T step = step_at ? *step_at : step_size;
+                           T* second, T* second_max, T step_size, const double* step_at, T rest_1,
+                           T rest_2, T epsilon, T tiny, const double* failed) {
+    if (failed && *failed != 0) return;
+    const T step = step_at ? (T)*step_at : step_size;
     GRID_STRIDE(i, count) {
         Pack<T, V> w = load_until<V>(size, param, i * V);
         const Pack<T, V> g = load_until<V>(size, grad, i * V);
@@ -114,6 +119,6 @@ __device__ void adam_lanes(index_t count, index_t size, T* param, const T* grad,
 
 LANED(adam,
       (index_t count, long long size, T* param, const T* grad, T* first, T* second, T* second_max,
-       T step_size, const T* step_at, T rest_1, T rest_2, T epsilon, T tiny),
+       T step_size, const double* step_at, T rest_1, T rest_2, T epsilon, T tiny, const double* failed),
       (count, size, param, grad, first, second, second_max, step_size, step_at, rest_1, rest_2,
-       epsilon, tiny))
+       epsilon, tiny, failed))
