@@ -91,11 +91,17 @@ __device__ void statistics_lanes(
 LANED(statistics, (long long R, int C, const T* x, T* centers, T* sums, T* squares),
       (R, C, x, centers, sums, squares))
 
+// A function of its own, as the memory has C's linkage in a KERNEL and C++'s in a template.
+__device__ __forceinline__ double* shared_doubles() {
+    DYNAMIC_SHARED(double, memory);
+    return memory;
+}
+
 // mean[c] and variance[c] of all shares; a block a channel
 KERNEL(merge_statistics,
        (long long R, int P, const T* centers, const T* sums, const T* squares, T* mean,
         T* variance)) {
-    DYNAMIC_SHARED(double, scratch);
+    double* scratch = shared_doubles();
     const index_t c = blockIdx.x;
     double sum = 0, square = 0;
     for (int p = threadIdx.x; p < P; p += blockDim.x) {
@@ -209,7 +215,7 @@ LANED(gradient_sums,
 KERNEL(merge_sums,
        (int P, const T* sums, const T* products, const T* variance, T epsilon, T* dgamma,
         T* dbeta)) {
-    DYNAMIC_SHARED(double, scratch);
+    double* scratch = shared_doubles();
     const index_t c = blockIdx.x;
     double sum = 0, product = 0;
     for (int p = threadIdx.x; p < P; p += blockDim.x) {
