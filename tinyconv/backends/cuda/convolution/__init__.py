@@ -119,7 +119,8 @@ class Convolution(OnDevice, Fused):
             _expect("dy", dy, saved.codes.shape)
             dz, dbias = unpooled(self.device, dy, saved.codes, window.output, alone)
         else:
-            dz, dbias = self.activate_backward(dy, *saved.activated[:2], alone)
+            kept, activation, _ = saved.activated
+            dz, dbias = self.activate_backward(dy, kept, activation, alone)
         dkernel = dx = None
         if gradients is not None:
             x, dz = self.xp.ascontiguousarray(x), self.xp.ascontiguousarray(dz)
