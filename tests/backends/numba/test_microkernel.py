@@ -89,3 +89,29 @@ def test_lanes_in_python_and_in_compiled_code(dtype):
     array = np.zeros(1, dtype)
     assert lanes(array) == microkernel.lanes(dtype) == microkernel.lanes(array.dtype)
     assert microkernel.lanes("float32") == 2 * microkernel.lanes("float64")
+
+
+@pytest.mark.parametrize("rows", [microkernel.ROWS, 4])
+def test_a_layer_in_one_go(rows, dtype):
+    """max(floor, bias + A @ B); the bias is the same for all rows; NaN passes."""
+    vectors = microkernel.VECTORS
+    columns = vectors * microkernel.lanes(dtype)
+    kernel = microkernel.make_affine(rows, vectors)
+
+    @njit
+    def call(A, a0, a_row, a_col, B, b0, b_row, S, s0, s_row, floor, C, c0, c_row, K):
+        kernel(A, a0, a_row, a_col, B, b0, b_row, S, s0, s_row, floor, C, c0, c_row, K)
+
+    A, B = whole_numbers(1, (rows, 7), dtype), whole_numbers(2, (7, columns), dtype)
+    A[1, 2] = np.nan
+    bias, C = whole_numbers(3, (columns + 1,), dtype), np.zeros((rows + 1, columns + 3), dtype)
+    floor = np.dtype(dtype).type
+    call(A, 0, 7, 1, B, 0, columns, bias, 1, 0, floor(0), C, 2, columns + 3, 7)
+    whole = C.ravel()[2 : 2 + rows * (columns + 3)].reshape(rows, -1)
+    np.testing.assert_array_equal(whole[:, :columns], np.maximum(A @ B + bias[1:], 0))
+    assert (whole[:, columns:] == 0).all()
+    assert np.isnan(whole[1, :columns]).all()
+    # Once more, on top of what is there, and without a floor.
+    before = whole[:, :columns].copy()
+    call(A, 0, 7, 1, B, 0, columns, C, 2, columns + 3, floor(-np.inf), C, 2, columns + 3, 7)
+    np.testing.assert_array_equal(whole[:, :columns], before + A @ B)

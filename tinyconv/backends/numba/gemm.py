@@ -42,11 +42,12 @@ KINDS = {np.dtype("float32"), np.dtype("float64")}
 TINY = 1 << 18  # multiplications (6 us) that BLAS starts no thread for, and its way is shorter
 SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
 
-# Heights of a tile. 16 sums are independent enough to keep the multipliers busy, and small
-# batches are multiples of 8 or 4 more often than of 14.
-TALL, LOW = min(microkernel.ROWS, 8), 4
-_tall = microkernel.make(TALL, microkernel.VECTORS, False)
-_low = microkernel.make(LOW, microkernel.VECTORS, False)
+# Heights of a tile: as many rows as there are registers for, or fewer, since small batches
+# are multiples of 8 or 4 more often than of 14.
+TALL, MIDDLE, LOW = microkernel.ROWS, min(microkernel.ROWS, 8), 4
+_tall, _middle, _low = (
+    microkernel.make_affine(height, microkernel.VECTORS) for height in (TALL, MIDDLE, LOW)
+)
 
 
 # ---- kernels; matrices are flat memory with the strides of their rows and columns ------
@@ -54,13 +55,15 @@ _low = microkernel.make(LOW, microkernel.VECTORS, False)
 
 def tile_loops(
     height: int, A: Array, a0: int, a_row: int, a_col: int, B: Array, b0: int, width: int,
-    C: Array, c0: int, c_row: int, K: int,
+    S: Array, s0: int, s_row: int, floor: float, C: Array, c0: int, c_row: int, K: int,
 ) -> None:  # fmt: skip
-    """A tile of C = so many rows of A @ a panel of B."""
+    """A tile of C = max(floor, S + so many rows of A @ a panel of B)."""
     if height == TALL:
-        _tall(A, a0, a_row, a_col, 0, B, b0, width, 0, C, c0, c_row, K, 1)
+        _tall(A, a0, a_row, a_col, B, b0, width, S, s0, s_row, floor, C, c0, c_row, K)
+    elif height == MIDDLE:
+        _middle(A, a0, a_row, a_col, B, b0, width, S, s0, s_row, floor, C, c0, c_row, K)
     else:
-        _low(A, a0, a_row, a_col, 0, B, b0, width, 0, C, c0, c_row, K, 1)
+        _low(A, a0, a_row, a_col, B, b0, width, S, s0, s_row, floor, C, c0, c_row, K)
 
 
 tile_kernel = jit_inner(tile_loops)
@@ -75,7 +78,9 @@ def block_loops(
     """C[m_first:m_last, n_first:n_last] = relu(A @ B + bias), by one thread; see above."""
     k_blocks = (K + K_BLOCK - 1) // K_BLOCK
     m_step, n_step = M_BLOCK // height * height, N_BLOCK // width * width
-    plain = c_col == 1 and bias.size == 0 and not relu
+    zero, lowest = C.dtype.type(0), C.dtype.type(-np.inf)
+    none = tile[height * width :]  # a row of zeros
+    none[:] = zero
     for n in range(n_first, n_last, n_step):
         n_end = min(n_last, n + n_step)
         for block in range(k_blocks):
@@ -93,20 +98,19 @@ def block_loops(
                     columns, panel = min(width, n_end - j), (j - n) // width
                     for i in range(m, m_end, height):
                         rows = min(height, m_end - i)
-                        whole = first and plain and rows == height and columns == width
-                        start, row = 0, width
-                        if whole:
-                            start, row = i * c_row + j, c_row
                         a0, b0 = (i - m) * copy_row, panel * (k_count * width + PAD)
-                        if whole:
+                        if c_col == 1 and rows == height and columns == width:
+                            c0 = i * c_row + j
+                            start, s0, s_row = (bias, j, 0) if first else (C, c0, c_row)
                             tile_kernel(
                                 height, a_copy, a0, copy_row, copy_col, b_copy, b0, width,
-                                C, start, row, k_count,
+                                start, s0, s_row, zero if relu and last else lowest,
+                                C, c0, c_row, k_count,
                             )  # fmt: skip
                         else:
                             tile_kernel(
                                 height, a_copy, a0, copy_row, copy_col, b_copy, b0, width,
-                                tile, start, row, k_count,
+                                none, 0, 0, lowest, tile, 0, width, k_count,
                             )  # fmt: skip
                             put(
                                 tile, rows, columns, width, C, i * c_row + j * c_col, c_row, c_col,
@@ -159,7 +163,7 @@ def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) ->
         if bias is not None:
             c += bias
         return np.maximum(c, 0, out=c) if relu else c
-    bias = np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias)
+    bias = np.zeros(N, a.dtype) if bias is None else np.ascontiguousarray(bias)
     if M == 1:
         return vector_matmul(a[0], b, bias, relu).reshape(1, N)
     if N == 1:
@@ -178,7 +182,7 @@ def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) ->
     rows = min(-(-M // height) * height, M_BLOCK // height * height)
     a_size = rows * (k_count + PAD) if a_col == 1 else k_count * (M_BLOCK + PAD)
     b_size = min(-(-N // width), N_BLOCK // width) * (k_count * width + PAD)
-    scratch = empty((down * across, a_size + b_size + height * width), a.dtype)
+    scratch = empty((down * across, a_size + b_size + (height + 1) * width), a.dtype)
     matrices = A, a_row, a_col, B, b_row, b_col, C, c_row, c_col
     epilogue = height, width, bias, bias_row, bias_col, relu
     if down * across > 1:
@@ -202,7 +206,7 @@ def _shares(M: int, N: int, K: int, width: int, threads: int) -> tuple[int, int,
     """(height of the tiles, parts down, parts across) with the least work for a thread."""
     threads = 1 if M * N * K < SERIAL else threads
     choices = []
-    for height in (TALL, LOW):
+    for height in (TALL, MIDDLE, LOW):
         tiles, panels = -(-M // height), -(-N // width)
         for down in (d for d in range(1, threads + 1) if threads % d == 0):
             across = threads // down

@@ -10,7 +10,14 @@ gives a function for use inside compiled kernels:
         A[a0 + i*a_row + k*a_col + r*a_outer] * B[b0 + k*b_row + r*b_outer + v]
     for i in 0 ... rows-1 and v in 0 ... vectors*lanes-1
 
-A, B and C are contiguous arrays of one dtype, float32 or float64, of any shape:
+and make_affine(rows, vectors) gives one for a layer: its sums begin with a bias (or with
+what C already holds), and ReLU is a floor that they don't end below:
+
+    kernel(A, a0, a_row, a_col, B, b0, b_row, S, s0, s_row, floor, C, c0, c_row, K)
+
+    C[c0 + i*c_row + v] = max(floor, S[s0 + i*s_row + v] + sum over k as above, r = 0)
+
+A, B, S and C are contiguous arrays of one dtype, float32 or float64, of any shape:
 offsets and strides count numbers. K and R are at least 1. Nothing is checked, and
 nothing beyond the tile is left out: the caller sees to it that all of it may be read
 and written.
@@ -86,8 +93,14 @@ def make(rows: int, vectors: int, accumulate: bool) -> Any:
         signature = types.void(A, n, n, n, n, B, n, n, n, C, n, n, n, n)
 
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            emitter = Emitter(context, builder, A.dtype, VECTOR.bytes)
-            _emit(emitter, (A, B, C), arguments, rows, vectors, accumulate)
+            a, a0, a_row, a_col, a_outer, b, b0, b_row, b_outer, c, c0, c_row, turns, R = arguments
+            e = Emitter(context, builder, A.dtype, VECTOR.bytes)
+            target = _lines(e, e.pointer(C, c, c0), c_row, rows)
+            old = _load(e, target, vectors) if accumulate else [e.zero] * (rows * vectors)
+            a_strides, b_strides = (a_row, a_col, a_outer), (b_row, b_outer)
+            factors = e.pointer(A, a, a0), a_strides, e.pointer(B, b, b0), b_strides
+            sums = _add_products(e, old, *factors, turns, R, rows, vectors)
+            _store(e, sums, target, vectors)
             return context.get_dummy_value()
 
         return signature, generate
@@ -95,39 +108,88 @@ def make(rows: int, vectors: int, accumulate: bool) -> Any:
     return kernel
 
 
-def _emit(
+@cache
+def make_affine(rows: int, vectors: int) -> Any:
+    """The kernel that begins with S and ends at `floor` or above; see above. NaN passes."""
+    if VECTOR is cpu.PORTABLE:
+        return portable.make_affine(rows, vectors * VECTOR.bytes)
+
+    @intrinsic
+    def kernel(typing, A, a0, a_row, a_col, B, b0, b_row, S, s0, s_row, floor, C, c0, c_row, K):  # type: ignore[no-untyped-def]
+        if not A.dtype == B.dtype == S.dtype == C.dtype == floor:
+            found = f"{A.dtype}, {B.dtype}, {S.dtype}, {C.dtype}, {floor}"
+            raise TypingError(f"expected one dtype. Received: {found}")
+        n = types.intp
+        signature = types.void(A, n, n, n, B, n, n, S, n, n, floor, C, n, n, n)
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            a, a0, a_row, a_col, b, b0, b_row, s, s0, s_row, lowest, c, c0, c_row, turns = arguments
+            e = Emitter(context, builder, A.dtype, VECTOR.bytes)
+            start = _load(e, _lines(e, e.pointer(S, s, s0), s_row, rows), vectors)
+            one, least = index(1), Value(e, e.spread(lowest))
+            a_strides, b_strides = (a_row, a_col, one), (b_row, one)
+            factors = e.pointer(A, a, a0), a_strides, e.pointer(B, b, b0), b_strides
+            sums = _add_products(e, start, *factors, turns, one, rows, vectors)
+            ends = [least.where(total.below(least), total) for total in sums]
+            _store(e, ends, _lines(e, e.pointer(C, c, c0), c_row, rows), vectors)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return kernel
+
+
+# ---- the instructions ----------------------------------------------------------------
+
+
+def _add_products(
     e: Emitter,
-    kinds: tuple[types.Array, types.Array, types.Array],
-    arguments: list[ir.Value],
+    old: list[Value],
+    a: ir.Value,
+    a_strides: tuple[ir.Value, ir.Value, ir.Value],
+    b: ir.Value,
+    b_strides: tuple[ir.Value, ir.Value],
+    K: ir.Value,
+    R: ir.Value,
     rows: int,
     vectors: int,
-    accumulate: bool,
-) -> None:
-    """The instructions: sums = 0 or C; for r: for k: sums += a * b; C = sums."""
-    A, a0, a_row, a_col, a_outer, B, b0, b_row, b_outer, C, c0, c_row, K, R = arguments
-    multiply, step = e.builder.mul, lambda pointer, by: e.builder.gep(pointer, [by])
-    tile = [(i, j) for i in range(rows) for j in range(vectors)]
-    a_rows = [multiply(a_row, index(i)) for i in range(rows)]
-    c_start = e.pointer(kinds[2], C, c0)
-    c_rows = [step(c_start, multiply(c_row, index(i))) for i in range(rows)]
+) -> list[Value]:
+    """for r: for k: sums += a * b; sums[i*vectors + j] is vector j of row i, at first `old`."""
+    (a_row, a_col, a_outer), (b_row, b_outer) = a_strides, b_strides
 
-    def add_products(a: ir.Value, b: ir.Value, *sums: ir.Value) -> list[ir.Value]:
+    def step(pointer: ir.Value, by: ir.Value) -> ir.Value:
+        return e.builder.gep(pointer, [by])
+
+    a_rows = [e.builder.mul(a_row, index(i)) for i in range(rows)]
+
+    def add(a: ir.Value, b: ir.Value, *sums: ir.Value) -> list[ir.Value]:
         """sums[i, j] += a[i] * b[j] for the pointers a and b to column k of A and row k of B."""
         b_vectors = [e.load(b, j * e.lanes) for j in range(vectors)]
         added = []
         for i in range(rows):
             number = e.load_spread(step(a, a_rows[i]))
             for j in range(vectors):
-                old = Value(e, sums[i * vectors + j])
-                added.append(e.multiply_add(number, b_vectors[j], old).ir)
+                total = Value(e, sums[i * vectors + j])
+                added.append(e.multiply_add(number, b_vectors[j], total).ir)
         return [step(a, a_col), step(b, b_row), *added]
 
     def over_k(a: ir.Value, b: ir.Value, *sums: ir.Value) -> list[ir.Value]:
-        _, _, *added = e.repeat(K, [a, b, *sums], add_products)
+        _, _, *added = e.repeat(K, [a, b, *sums], add)
         return [step(a, a_outer), step(b, b_outer), *added]
 
-    sums = [e.load(c_rows[i], j * e.lanes) if accumulate else e.zero for i, j in tile]
-    start = [e.pointer(kinds[0], A, a0), e.pointer(kinds[1], B, b0), *(sum_.ir for sum_ in sums)]
-    _, _, *results = e.repeat(R, start, over_k)
-    for (i, j), result in zip(tile, results, strict=True):
-        e.store(Value(e, result), c_rows[i], j * e.lanes)
+    _, _, *sums = e.repeat(R, [a, b, *(total.ir for total in old)], over_k)
+    return [Value(e, total) for total in sums]
+
+
+def _lines(e: Emitter, start: ir.Value, row: ir.Value, rows: int) -> list[ir.Value]:
+    """Pointers to the rows of a tile."""
+    return [e.builder.gep(start, [e.builder.mul(row, index(i))]) for i in range(rows)]
+
+
+def _load(e: Emitter, lines: list[ir.Value], vectors: int) -> list[Value]:
+    return [e.load(line, j * e.lanes) for line in lines for j in range(vectors)]
+
+
+def _store(e: Emitter, values: list[Value], lines: list[ir.Value], vectors: int) -> None:
+    for n, value in enumerate(values):
+        e.store(value, lines[n // vectors], n % vectors * e.lanes)

@@ -53,3 +53,28 @@ def make(rows: int, row_bytes: int, accumulate: bool) -> Any:
 
     portable_loops.__qualname__ = f"portable_loops_{rows}_{row_bytes}_{accumulate}"
     return jit(portable_loops)
+
+
+def make_affine(rows: int, row_bytes: int) -> Any:
+    """As microkernel.make_affine."""
+
+    def portable_affine_loops(
+        A: Array, a0: int, a_row: int, a_col: int, B: Array, b0: int, b_row: int,
+        S: Array, s0: int, s_row: int, floor: float, C: Array, c0: int, c_row: int, K: int,
+    ) -> None:  # fmt: skip
+        a_flat, b_flat = A.reshape(-1), B.reshape(-1)
+        s_flat, c_flat = S.reshape(-1), C.reshape(-1)
+        columns = row_bytes // C.itemsize
+        for i in range(rows):
+            sums = s_flat[s0 + i * s_row : s0 + i * s_row + columns].copy()
+            for k in range(K):
+                a, start = a_flat[a0 + i * a_row + k * a_col], b0 + k * b_row
+                b = b_flat[start : start + columns]
+                for v in range(columns):
+                    sums[v] += a * b[v]
+            c = c_flat[c0 + i * c_row : c0 + i * c_row + columns]
+            for v in range(columns):
+                c[v] = floor if sums[v] < floor else sums[v]
+
+    portable_affine_loops.__qualname__ = f"portable_affine_loops_{rows}_{row_bytes}"
+    return jit(portable_affine_loops)
