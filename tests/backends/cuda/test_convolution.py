@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.backends.test_algorithms import HALVES, Problem, inputs, problems
 from tests.backends.test_winograd import problems as winograd_problems
-from tests.backends.test_winograd import textbook_epilogue
+from tests.backends.test_winograd_epilogue import textbook_epilogue
 from tests.comparison import assert_close
 from tests.strategies import Fill, fills
 from tinyconv.backends.cuda import CudaBackend
