@@ -1,9 +1,34 @@
 """The backend on the host: what these tests of kernels run on."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.backends.cuda import compilers
+from tests.backends.cuda import host as on_host
 from tests.backends.cuda.host import HostDevice
 from tinyconv.backends.cuda import CudaBackend
+
+_HERE = Path(__file__).parent
+_WITHOUT_HOST = ("test_compile.py", "test_cupy_device.py", "test_numba_cuda.py")
+
+# What needs a compiler that is not here is not collected; the last lines of the run say so.
+collect_ignore = [] if compilers.compiler() else ["test_compile.py"]
+if on_host.compiler() is None:
+    collect_ignore += [p.name for p in _HERE.glob("test_*.py") if p.name not in _WITHOUT_HOST]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which checks of the CUDA kernels this run was able to make."""
+    host, device = on_host.compiler(), compilers.compiler()
+    ran = "ran as C++ by " + " ".join(host) if host else "did not run: there is no C++ compiler"
+    built = (
+        f"were compiled for {', '.join(compilers.ARCHITECTURES)} by {device[0]}"
+        if device
+        else "were compiled for no GPU: there is neither NVRTC nor nvcc"
+    )
+    terminalreporter.write_line(f"CUDA kernels {ran}, and {built}.")
+    terminalreporter.write_line("Their results and timings on a GPU: pytest -m gpu")
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["forward", "reverse"])

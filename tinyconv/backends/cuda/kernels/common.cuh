@@ -19,9 +19,8 @@ typedef INDEX index_t;
 
 #ifndef ON_HOST
 #define KERNEL(name, parameters) extern "C" __global__ void name parameters
-#define DYNAMIC_SHARED(type, name)                                    \
-    extern __shared__ __align__(16) unsigned long long dynamic_shared[]; \
-    type* name = reinterpret_cast<type*>(dynamic_shared)
+extern __shared__ __align__(16) unsigned long long dynamic_shared[];
+#define DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(dynamic_shared)
 #define INFINITE ((T)__longlong_as_double(0x7ff0000000000000LL))
 #endif
 
