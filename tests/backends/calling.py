@@ -47,12 +47,19 @@ def apply(backend: Backend, operation: str, *arguments: Any) -> Any:
     return getattr(backend, operation)(dy, saved, x, parameter, *others[count:])
 
 
+def given(backend: Backend, argument: Any) -> Any:
+    """The argument with the backend's arrays instead of NumPy's, those in a tuple as well."""
+    if type(argument) is tuple:
+        return tuple(given(backend, each) for each in argument)
+    return backend.asarray(argument) if isinstance(argument, np.ndarray) else argument
+
+
 def call(backend: Backend, operation: str, *arguments: Any) -> Any:
     """The operation with NumPy arrays in and out; fails if an input changed."""
-    given = [backend.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    before = [backend.to_numpy(a).copy() if isinstance(a, np.ndarray) else None for a in arguments]
-    results = apply(backend, operation, *given)
-    for argument, copy in zip(given, before, strict=True):
+    passed = given(backend, arguments)
+    before = [a.copy() if isinstance(a, np.ndarray) else None for a in arguments]
+    results = apply(backend, operation, *passed)
+    for argument, copy in zip(passed, before, strict=True):
         if copy is not None:
             np.testing.assert_array_equal(backend.to_numpy(argument), copy, "an input was changed")
     if isinstance(results, tuple):
