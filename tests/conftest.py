@@ -14,6 +14,12 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+def pytest_configure(config):
+    """Tests that do not ask for a GPU find none, whatever the machine has."""
+    if config.option.markexpr == "not gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def pytest_collection_finish(session):
     """`pytest -m gpu` without a GPU ends before the first test, with the reason."""
     gpu = any(item.get_closest_marker("gpu") for item in session.items)

@@ -7,7 +7,6 @@
 // Every thread of the block must reach each barrier; what returns early is an error here
 // (on a GPU it works by luck). Running them in `reverse` shows a barrier that is missing:
 // the results differ.
-#pragma once
 #ifdef __APPLE__
 #define _XOPEN_SOURCE 700
 #define _DARWIN_C_SOURCE
@@ -202,13 +201,13 @@ const char* start(void (*kernel)(A...), const unsigned* grid, const unsigned* si
 
 }  // namespace host
 
-#define KERNEL(name, parameters)                                                            \
-    static void name parameters;                                                            \
-    extern "C" const char* signature_##name() { return host::signature(name); }             \
-    extern "C" const char* launch_##name(const unsigned* grid, const unsigned* size,        \
-                                         std::size_t shared, int reverse, void** arguments) { \
-        return host::start(name, grid, size, shared, reverse, arguments);                   \
-    }                                                                                       \
+#define KERNEL(name, parameters)                                                              \
+    static void name parameters;                                                              \
+    extern "C" const char* signature_##name() { return host::signature(name); }               \
+    extern "C" const char* launch_##name(const unsigned* grid_, const unsigned* size_,        \
+                                         std::size_t shared_, int reverse_, void** values_) { \
+        return host::start(name, grid_, size_, shared_, reverse_, values_);                   \
+    }                                                                                         \
     static void name parameters
 
 #define DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(host::dynamic_shared)
