@@ -48,20 +48,20 @@ def several_shares(host: CudaBackend, rows: int, channels: int, dtype: str) -> b
 
 
 @pytest.mark.parametrize("channels", [1, 3, 8])
-@pytest.mark.parametrize("kind", ["far", "outliers", "steps"])
+@pytest.mark.parametrize("kind", ["far", "few", "outliers", "steps"])
 def test_statistics_that_would_cancel(host: CudaBackend, dtype: str, channels: int, kind: str):
     """E[x^2] - E[x]^2 would lose all digits of the first; what the rows in the center are
     makes the others hard for whoever shifts the data by some of its values."""
-    rows, fill = 5000, Fill(4)
+    rows, fill = 5 if kind == "few" else 5000, Fill(4)
     x = fill((rows, channels), "float64")
-    if kind == "far":
+    if kind in ("far", "few"):
         x += 1e4
     elif kind == "outliers":
         x[:: rows // 40] += 1e5  # the first rows of many shares among them
     else:
         x += np.repeat(np.arange(10), rows // 10)[:, None] * 1e3
     x = x.astype(dtype)
-    assert several_shares(host, rows, channels, dtype)
+    assert several_shares(host, rows, channels, dtype) == (kind != "few")
     mean = np.array([math.fsum(column) / rows for column in x.T])
     variance = np.array([math.fsum(column) / rows for column in np.square(x - mean).T])
     gamma, beta = np.ones(channels, dtype), np.zeros(channels, dtype)
@@ -71,12 +71,33 @@ def test_statistics_that_would_cancel(host: CudaBackend, dtype: str, channels: i
     assert np.all(np.abs(found_variance - variance) <= 200 * precision * variance)
 
 
-def test_a_constant_is_without_variance(host: CudaBackend, dtype: str):
-    x = np.full((3000, 8), 0.1, dtype)
-    _, mean, variance = host.batch_norm(x, np.ones(8, dtype), np.ones(8, dtype), EPSILON)
-    np.testing.assert_allclose(mean, x[0], rtol=1e-6)
+@pytest.mark.parametrize("rows", [1, 3, 5, 7, 11, 13, 3001])
+def test_constants_are_without_variance(host: CudaBackend, dtype: str, rows: int):
+    """Whatever is rounded on the way, it is not negative."""
+    constants = Fill(7)((64,), dtype)
+    x = np.broadcast_to(constants, (rows, 64))
+    _, mean, variance = host.batch_norm(x, constants, constants, EPSILON)
+    np.testing.assert_allclose(mean, constants, rtol=1e-6)
     assert np.all(variance >= 0)
-    assert np.all(variance <= 1e-14)
+    assert np.all(variance <= 1e-12)
+
+
+@pytest.mark.parametrize("given_statistics", [False, True])
+def test_a_bad_gradient_is_seen_behind_a_shut_relu(
+    host: CudaBackend, dtype: str, given_statistics: bool
+):
+    fill, ones = Fill(8), np.ones(4, dtype)
+    x, dy = fill((50, 4), dtype), fill((50, 4), dtype)
+    statistics = (0 * ones, ones) if given_statistics else None
+    y, *_, saved = host.batch_norm_block(x, ones, 0 * ones, statistics, EPSILON, RELU, True)
+    shut = np.argmin(y[:, 2])
+    assert y[shut, 2] == 0
+    dy[shut, 2] = np.nan
+    dx, dgamma, dbeta = host.batch_norm_block_backward(dy, saved, x, ones, True)
+    bad = np.array([False, False, True, False])
+    np.testing.assert_array_equal(np.isnan(dbeta), bad)
+    np.testing.assert_array_equal(np.isnan(dgamma), bad)
+    assert np.isnan(dx[shut, 2])
 
 
 @pytest.mark.parametrize("given_statistics", [False, True])
