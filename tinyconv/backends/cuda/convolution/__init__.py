@@ -19,7 +19,7 @@ from tinyconv.backends.cuda.base import OnDevice
 from tinyconv.backends.cuda.convolution import im2col
 from tinyconv.backends.cuda.convolution.case import PLAIN, ConvCase, Epilogue
 from tinyconv.backends.cuda.convolution.chooser import choose
-from tinyconv.backends.cuda.convolution.epilogue import results, unpooled
+from tinyconv.backends.cuda.convolution.epilogue import bias_gradient, results, unpooled
 from tinyconv.backends.numpy.fused import Activated, Convolved, Fused
 from tinyconv.geometry import Window
 
@@ -117,7 +117,8 @@ class Convolution(OnDevice, Fused):
         alone = with_bias and gradients is None  # nobody else will add up dz
         if isinstance(saved, Pooled):
             _expect("dy", dy, saved.codes.shape)
-            dz, dbias = unpooled(self.device, dy, saved.codes, window.output, alone)
+            dz = unpooled(self.device, dy, saved.codes, window.output)
+            dbias = bias_gradient(self.device, dy, saved.codes) if alone else None
         else:
             kept, activation, _ = saved.activated
             dz, dbias = self.activate_backward(dy, kept, activation, alone)

@@ -3,6 +3,8 @@
 The first rule that applies decides:
 
     1x1                      pointwise        BLAS alone, nothing to gather
+    few channels             implicit_gemm    a window has little to multiply: what counts is
+                                              that z is written once, after bias, ReLU and pool
     TF32 asked for           im2col           BLAS has the tensor cores, our kernels do not
     3x3, stride 1, float32   winograd         2.25 or 4 times fewer products, where the work
     and much of it                            is worth its three more passes over memory
@@ -31,6 +33,7 @@ ALGORITHMS: dict[str, Any] = {
     "winograd_4x4": winograd.F4,
 }
 
+FEW_CHANNELS = 4
 # Per pixel and channel Winograd moves about 11 numbers through memory, and saves 9/4 to 27/4 of
 # the F products: with fewer channels or filters there is nothing to gain.
 LEAST_CHANNELS = 64
@@ -70,6 +73,8 @@ def _rule(case: ConvCase) -> tuple[str, str]:
     """Name and reason."""
     if pointwise.reason_against(case) is None:
         return "pointwise", "1x1: a plain matrix product"
+    if case.channels <= FEW_CHANNELS:
+        return "implicit_gemm", f"{case.channels} channels: few numbers in a window"
     if case.tf32 and case.dtype == np.float32 and case.groups == 1:
         return "im2col", "TF32 was asked for, and BLAS has it"
     against = winograd.F4.reason_against(case)

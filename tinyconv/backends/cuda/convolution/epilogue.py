@@ -50,24 +50,32 @@ def finish(device: Device, z: Array, epilogue: Epilogue) -> tuple[Array, Array |
     return y, codes
 
 
-def unpooled(
-    device: Device, dy: Array, codes: Array, output: tuple[int, int], with_bias: bool
-) -> tuple[Array, Array | None]:
-    """The way back through pool, ReLU and bias: dy -> (dz (N, OH, OW, F), dbias (F,) or None)."""
+def unpooled(device: Device, dy: Array, codes: Array, output: tuple[int, int]) -> Array:
+    """The way back through pool, ReLU and bias: dy -> dz (N, OH, OW, F)."""
     dy = device.xp.ascontiguousarray(dy)
     (N, _, _, F), (OH, OW) = dy.shape, output
-    dz = device.xp.empty((N, OH, OW, F), dy.dtype)
-    across = -(-F // 32)
-    blocks = -(-N * -(-OH // 2) * -(-OW // 2) // 8)  # 8 windows each
-    partial = None
-    if with_bias:  # only as many blocks as run at the same time: each leaves a row to add up
-        resident = device.properties.multiprocessors * (device.properties.threads // 256)
-        blocks = max(1, min(blocks, resident // across))
-        partial = device.xp.empty((blocks, F), dy.dtype)
+    dz: Array = device.xp.empty((N, OH, OW, F), dy.dtype)
+    lanes = device.lanes(F, dy, dz)
+    device.launch(
+        f"epilogue:unpool{'_vector' if lanes > 1 else ''}", dy.dtype,
+        N * -(-OH // 2) * -(-OW // 2) * F // lanes, dy, codes, dz, OH, OW, F,
+    )  # fmt: skip
+    return dz
+
+
+def bias_gradient(device: Device, dy: Array, codes: Array) -> Array:
+    """dbias (F,), the sum of dz, from dy behind a pool: a quarter of what dz is."""
+    dy = device.xp.ascontiguousarray(dy)
+    F = dy.shape[3]
+    windows, across = dy.size // F, -(-F // 32)
+    # No more blocks than run at the same time: each leaves a row to add up.
+    resident = device.properties.multiprocessors * (device.properties.threads // 256)
+    blocks = max(1, min(-(-windows // 8), resident // across))
+    partial = device.xp.empty((blocks, F), dy.dtype)
     device.launch_blocks(
-        "epilogue:unpool", dy.dtype, (blocks, across), (32, 8), dy, codes, dz, partial, N, OH, OW, F
+        "epilogue:open_sums", dy.dtype, (blocks, across), (32, 8), dy, codes, partial, windows, F
     )
-    return dz, None if partial is None else total(device, partial)
+    return total(device, partial)
 
 
 def total(device: Device, partial: Array) -> Array:

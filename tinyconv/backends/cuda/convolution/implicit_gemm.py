@@ -131,6 +131,7 @@ def input_gradient(device: Device, dz: Array, kernel: Array, window: Window, gro
     (H, W), (SH, SW), (KH, KW) = window.input, window.strides, window.size
     (DH, DW), ((top, _), (left, _)) = window.dilation, window.padding
     own_C = kernel.shape[2]
+    grouped = kernel.reshape(KH, KW, own_C, groups, -1)
     rows = [phase(h, H, KH, SH, DH, top) for h in range(min(SH, H))]
     cols = [phase(w, W, KW, SW, DW, left) for w in range(min(SW, W))]
     unseen = any(each.size == 0 for each in (*rows, *cols))
@@ -140,8 +141,8 @@ def input_gradient(device: Device, dz: Array, kernel: Array, window: Window, gro
         for w, col in enumerate(cols):
             if row.size == 0 or col.size == 0:
                 continue
-            taps = kernel[row.taps, col.taps].reshape(row.size, col.size, own_C, groups, -1)
-            matrix = device.xp.ascontiguousarray(taps.transpose(0, 1, 4, 3, 2))
+            taps = grouped[row.taps, col.taps].transpose(0, 1, 4, 3, 2)
+            matrix = device.xp.ascontiguousarray(taps)
             matrix = matrix.reshape(-1, own_C * groups)
             place = (
                 row.size, col.size, 1, 1, row.dilation, col.dilation, row.top, col.top,

@@ -51,43 +51,61 @@ LANED(finish_pool,
        int F, int relu),
       (count, z, bias, y, codes, OH, OW, F, relu))
 
-// The way back: dz[n,i,j,f] = dy[n, i/2, j/2, f] where its code says so, zero elsewhere, and,
-// unless null, partial[block, f], this block's part of dbias = sum of dz. Where ReLU is shut,
+// ---- the way back ---------------------------------------------------------------------
+
+// dz[n,i,j,f] = dy[n, i/2, j/2, f] where its code says so, zero elsewhere. Where ReLU is shut
 // tap 0 gets 0 * dy, so that NaN is not lost.
 //
-// Blocks of 32 x 8 threads, 32 filters and every 8 * gridDim.x-th window. The windows go on
-// beyond an odd last row or column of dz, which no pool has seen and which is zero.
-KERNEL(unpool, (const T* dy, const unsigned char* codes, T* dz, T* partial, int N, int OH, int OW,
-                int F)) {
-    __shared__ T part[8][32];
-    const int PH = OH / 2, PW = OW / 2, rows = (OH + 1) / 2, cols = (OW + 1) / 2;
-    const int f = blockIdx.y * 32 + threadIdx.x;
-    const index_t windows = (index_t)N * rows * cols;
-    T own = 0;
-    for (index_t r = (index_t)blockIdx.x * 8 + threadIdx.y; r < windows && f < F;
-         r += (index_t)gridDim.x * 8) {
-        const int j = r % cols, i = r / cols % rows;
-        const index_t n = r / cols / rows;
-        T gradient = 0;
-        int code = 0;
+// A thread writes a window of 2x2 pixels. The windows go on beyond an odd last row or column
+// of dz, which no pool has seen.
+template <int V>
+__device__ void unpool_lanes(index_t count, const T* dy, const unsigned char* codes, T* dz, int OH,
+                             int OW, int F) {
+    const int PH = OH / 2, PW = OW / 2, rows = (OH + 1) / 2, cols = (OW + 1) / 2, packs = F / V;
+    GRID_STRIDE(e, count) {
+        const int f = e % packs * V;
+        const index_t window = e / packs, n = window / cols / rows;
+        const int j = window % cols, i = window / cols % rows;
+        Pack<T, V> slope = {}, four[4] = {};
+        Pack<unsigned char, V> code = {};
         if (i < PH && j < PW) {
             const index_t place = ((n * PH + i) * PW + j) * F + f;
-            gradient = dy[place];
-            code = codes[place];
-            if (code == SHUT) {
-                gradient *= 0;
-                code = 0;
-            }
-            own += gradient;
+            slope = load_lanes<V>(dy + place);
+            code = load_lanes<V>(codes + place);
+        }
+#pragma unroll
+        for (int v = 0; v < V; ++v) {
+            const bool shut = code.lane[v] == SHUT;
+#pragma unroll
+            for (int tap = 0; tap < 4; ++tap)
+                if (tap == (shut ? 0 : code.lane[v]))
+                    four[tap].lane[v] = shut ? 0 * slope.lane[v] : slope.lane[v];
         }
 #pragma unroll
         for (int tap = 0; tap < 4; ++tap) {
             const int h = 2 * i + tap / 2, w = 2 * j + tap % 2;
             if (h < OH && w < OW)
-                dz[((n * OH + h) * OW + w) * F + f] = tap == code ? gradient : (T)0;
+                store_lanes<V>(dz + ((n * OH + h) * OW + w) * F + f, four[tap]);
         }
     }
-    if (!partial) return;
+}
+
+LANED(unpool,
+      (index_t count, const T* dy, const unsigned char* codes, T* dz, int OH, int OW, int F),
+      (count, dy, codes, dz, OH, OW, F))
+
+// partial[block, f], a block's part of dbias[f] = sum of dz: of dy where ReLU is not shut.
+//
+// Blocks of 32 x 8 threads: 32 filters, and every 8 * gridDim.x-th of the windows.
+KERNEL(open_sums, (const T* dy, const unsigned char* codes, T* partial, int windows, int F)) {
+    __shared__ T part[8][32];
+    const int f = blockIdx.y * 32 + threadIdx.x;
+    T own = 0;
+    if (f < F)
+        for (int r = blockIdx.x * 8 + threadIdx.y; r < windows; r += gridDim.x * 8) {
+            const index_t place = (index_t)r * F + f;
+            own += codes[place] == SHUT ? 0 * dy[place] : dy[place];
+        }
     part[threadIdx.y][threadIdx.x] = own;
     __syncthreads();
     if (threadIdx.y || f >= F) return;
