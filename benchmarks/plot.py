@@ -46,7 +46,8 @@ def _times(axes: Any, title: str, case: Mapping[str, Any]) -> None:
         axes.barh(row, 1000 * spread.median, color=COLOURS.get(name, QUIET), height=0.66)
         axes.plot([1000 * spread.low, 1000 * spread.high], [row, row], color=INK, linewidth=1.2)
         compared = case["ratio_to_fastest_peer"].get(name)
-        text = f"{1000 * spread.median:,.{1 if spread.median < 0.1 else 0}f} ms"
+        digits = 2 if spread.median < 0.01 else 1 if spread.median < 0.1 else 0
+        text = f"{1000 * spread.median:,.{digits}f} ms"
         if compared and name != case["fastest_peer"]:
             text += f"   × {compared['median']:.2f}"
         ours = name.startswith("tinyconv")
@@ -109,9 +110,11 @@ def draw_lines(numbers: Mapping[str, Any], path: Path) -> None:
         axes.set_xlabel("batch", fontsize=9, color=FAINT)
         axes.set_title(title, **TITLE)
         axes.grid(axis="y", color=QUIET, linewidth=0.5, alpha=0.6)
-        axes.tick_params(labelsize=9, colors=INK, length=0)
         clear_spines(axes, "bottom")
     step.set_yscale("log")
+    step.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for axes in (step, image):
+        axes.tick_params(which="both", labelsize=9, colors=INK, length=0)
     image.set_ylim(bottom=0)
     image.legend(frameon=False, fontsize=9)
     note = "CNN for Fashion-MNIST through fit; dashed: the line constant + batch × rate"
