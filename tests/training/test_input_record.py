@@ -246,7 +246,7 @@ def test_unscaled_pixels_for_a_network_that_was_trained_before():
     base = Sequential([Input(SHAPE), layers.Conv2D(2, 3)])
     base.input_record = [record_of(MEANS_TAKEN_OFF)]
     (message,) = told(network(base).fit, PIXELS, Y)
-    assert "as the network inside was trained: preprocess_input" in message
+    assert "prepare them as the training data were (for VGG16 and ResNet50: preprocess" in message
     assert "divide" not in message
 
 

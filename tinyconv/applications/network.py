@@ -79,8 +79,9 @@ def assemble(
         model.load_weights(file)  # its checksum says that it is the right one
     elif file is not None:
         files.load(owner, model, file, network.top_names)
-    if files.is_imagenet(weights) and not start.node.inputs:
-        model.input_record = [input_record()]
+    if pretrained and not start.node.inputs and shape[2] == 3:
+        record = input_record()
+        model.input_record, start.node.layer.expects = [record], record
     return model
 
 

@@ -23,6 +23,7 @@ class InputLayer(Layer):
     """
 
     config_keys = ("shape",)
+    expects: Any = None  # an `InputRecord`: what the layers that take it were pretrained on
 
     def __init__(self, shape: Shape, *, batch_size: None = None, **base: Any) -> None:
         if batch_size is not None:

@@ -16,7 +16,11 @@ from tinyconv.training.arrays import ArrayData
 from tinyconv.training.batch import Batch
 from tinyconv.training.compiled import Compiled
 from tinyconv.training.epochs import check_steps, warn_ran_out
-from tinyconv.training.input_record import InputRecord, warn_if_foreign
+from tinyconv.training.input_record import (
+    InputRecord,
+    warn_if_foreign,
+    warn_if_unprepared,
+)
 from tinyconv.training.source import Source
 from tinyconv.training.step import regularized
 from tinyconv.training.streams import source_of
@@ -50,7 +54,10 @@ class Inference(Compiled):
         if method != "predict":
             self._require_compiled(method)
         data = source_of(self, method, x, *given, **arguments)
-        data.accept(data.first_look())
+        look = data.first_look()
+        data.accept(look)
+        if method == "fit":
+            warn_if_unprepared(self, look.x)
         return data
 
     # ---- evaluate -------------------------------------------------------------

@@ -114,37 +114,82 @@ def spread(x: Array, samples: int = _SAMPLES, values: int = _VALUES) -> Array:
 # ---- warnings -------------------------------------------------------------------
 
 
+def expected_records(model: Any) -> list[InputRecord | None]:
+    """For each input: what the pretrained layers that take it were trained on, if that is known.
+
+    These are a model inside this one, or the layers of one that this one was drawn from.
+    """
+    found = []
+    for tensor in model.inputs:
+        record = getattr(tensor.node.layer, "expects", None)
+        takers = [
+            (node.layer, index)
+            for node in model.calls
+            for index, each in enumerate(node.inputs)
+            if each is tensor and hasattr(node.layer, "calls")
+        ]
+        for inner, index in takers:
+            record = record or (inner.input_record or expected_records(inner))[index]
+        found.append(record)
+    return found
+
+
 def warn_if_unscaled(model: Any, records: Sequence[InputRecord], ranks: Sequence[int]) -> None:
-    """One warning for images that are still 0..255."""
-    for record, rank in zip(records, ranks, strict=True):
+    """One warning for images that are still 0..255, where no pretrained layers want them so."""
+    expected = expected_records(model)
+    for record, rank, known in zip(records, ranks, expected, strict=True):
+        if known is not None:
+            continue
         low, high = record.minimum, record.maximum
         whole = np.dtype(record.dtype).kind in "iu"
         if rank >= 3 and ((whole and high > 1) or (low >= 0 and high > _PIXEL_MAXIMUM)):
-            remedy = "divide by 255.0 first, or begin the model with Rescaling(1 / 255)"
-            if any(getattr(layer, "input_record", None) for layer in model.layers):
-                remedy = "prepare them first as the network inside was trained: preprocess_input"
             _warn(
                 f"{model!r}: the images hold values from {low:g} to {high:g}. Networks learn "
-                f"poorly from unscaled pixels: {remedy}"
+                "poorly from unscaled pixels: divide by 255.0 first, or begin the model with "
+                "Rescaling(1 / 255)"
             )
             return
 
 
 def warn_if_foreign(model: Any, inputs: Sequence[Array]) -> None:
     """One warning a model for inputs that are clearly not on the scale it was trained on."""
-    records = model.input_record
-    if not records or model.told_of_input_scale or len(records) != len(inputs):
+    if model.told_of_input_scale:
         return
-    for record, x in zip(records, inputs, strict=True):
-        remedy = foreign_scale(record, x)
-        if remedy:
-            model.told_of_input_scale = True
-            _warn(
-                f"{model!r}: the model was trained on values from {record.minimum:g} to "
-                f"{record.maximum:g} (mean {record.mean:.3g}), and is asked about values from "
-                f"{x.min():g} to {x.max():g}. Its answers mean nothing then: {remedy}"
+    if model.input_record:
+        told = _foreign(model.input_record, inputs, "the model was", "is asked about")
+        meaning = "Its answers mean nothing then"
+    else:
+        told = _of_pretrained(model, inputs)
+        meaning = "Their features mean little then"
+    if told:
+        model.told_of_input_scale = True
+        _warn(f"{model!r}: {told[0]}. {meaning}: {told[1]}")
+
+
+def warn_if_unprepared(model: Any, inputs: Sequence[Array]) -> None:
+    """A warning for what is to be trained on, if it is not as pretrained layers need it."""
+    told = _of_pretrained(model, inputs)
+    if told:
+        _warn(f"{model!r}: {told[0]}. Their features mean little then: {told[1]}")
+
+
+def _of_pretrained(model: Any, inputs: Sequence[Array]) -> tuple[str, str] | None:
+    return _foreign(expected_records(model), inputs, "its pretrained layers were", "are given")
+
+
+def _foreign(
+    records: Sequence[InputRecord | None], inputs: Sequence[Array], who: str, given: str
+) -> tuple[str, str] | None:
+    """What is wrong with the first input of another scale, and what to do about it."""
+    for record, x in zip(records, inputs, strict=False):
+        remedy = None if record is None else foreign_scale(record, x)
+        if record is not None and remedy is not None:
+            fact = (
+                f"{who} trained on values from {record.minimum:g} to {record.maximum:g} (mean "
+                f"{record.mean:.3g}), and {given} values from {x.min():g} to {x.max():g}"
             )
-            return
+            return fact, remedy
+    return None
 
 
 def foreign_scale(record: InputRecord, x: Array) -> str | None:
@@ -163,7 +208,7 @@ def foreign_scale(record: InputRecord, x: Array) -> str | None:
         return None  # trained on a constant: no scale
     remedy = "prepare them as the training data were"
     if _centred(record):
-        remedy += " (for VGG16 and ResNet50: preprocess_input)"
+        remedy += " (for VGG16 and ResNet50: preprocess_input of pixels from 0 to 255)"
         too_large = record.maximum + _MARGIN < rows.max() <= 255
         if rows.size >= _MANY and rows.min() >= 0 and too_large:
             return remedy
