@@ -1,5 +1,7 @@
 """`.h5` files of the Keras in TensorFlow 2."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -201,10 +203,31 @@ def test_by_name_without_a_name_in_common(tmp_path):
         model.load_weights(file, by_name=True)
     assert told[0].filename == __file__
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
-    around = tinyconv.Sequential([small(), layers.Dense(3, name="mine")])
-    around.layers[0].name = "inner"
-    with pytest.warns(UserWarning, match=r"inside Sequential 'inner': use its own load_weights"):
-        around.load_weights(file, by_name=True)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_by_name_where_the_names_are_inside_a_model_inside(deep, tmp_path):
+    file = write(tmp_path / "w.h5", SMALL)
+    inner = small()
+    inner.name = "inner"
+    between = [tinyconv.Sequential([inner], name="middle")] if deep else [inner]
+    model = tinyconv.Sequential([*between, tinyconv.layers.Dense(3, name="mine")])
+    way = "model.get_layer('middle').get_layer('inner')" if deep else "model.get_layer('inner')"
+    hint = rf"\(first, second\) are inside Sequential 'inner': call {re.escape(way)}\.load_weights"
+    with pytest.warns(UserWarning, match=f"nothing is read: .*{hint}"):
+        model.load_weights(file, by_name=True)
+    eval(way).load_weights(file, by_name=True)
+    np.testing.assert_array_equal(inner.get_weights()[0], SMALL["first"][0][1])
+
+
+def test_by_name_is_advised_where_a_name_matches(tmp_path):
+    file, layers = write(tmp_path / "w.h5", SMALL), tinyconv.layers
+    for names, advised in ((["first"], True), (["mine"], False)):
+        parts = [layers.Dense(3, name=name) for name in names]
+        model = tinyconv.Sequential([tinyconv.Input((4,)), *parts])
+        with pytest.raises(ValueError, match="1 layers with weights, the file holds 2") as told:
+            model.load_weights(file)
+        assert ("by_name=True" in str(told.value)) == advised
 
 
 def test_by_name_and_skip_mismatch(tmp_path):

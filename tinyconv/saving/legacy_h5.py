@@ -69,9 +69,12 @@ def match(group: Any, model: Model, matches: Matches, by_name: bool) -> None:
         layers = [layer for layer in model.layers if layer.weights]
         filled = {name: found for name, found in saved.items() if found}
         if len(layers) != len(filled):
+            hint = _where_else(model, set(filled))
+            if any(layer.name in filled for layer in layers):
+                hint = ". With by_name=True only layers of the same name are read"
             raise FileError(
                 f"{matches.file}: {model!r} has {len(layers)} layers with weights, the file holds "
-                f"{len(filled)}. With by_name=True only layers of the same name are read"
+                f"{len(filled)}{hint}"
             )
         names = [layer.name for layer in layers]
         if names != list(filled) and set(names) == set(filled):
@@ -91,15 +94,25 @@ def _warn_of_strangers(matches: Matches, model: Model, saved: set[str]) -> None:
     own = {layer.name for layer in model.layers if layer.weights}
     if not own or not own.isdisjoint(saved):
         return
-    hint = ""
-    for layer in model.layers:
-        if not saved.isdisjoint(each.name for each in getattr(layer, "layers", ())):
-            hint = f". Some of these are inside {layer!r}: use its own load_weights"
     warn_user(
         f"{matches.file}: nothing is read: of the {len(own)} layers with weights of {model!r} "
         f"({some(own)}) none has the name of one of the {len(saved)} in the file "
-        f"({some(saved)}){hint}"
+        f"({some(saved)}){_where_else(model, saved)}"
     )
+
+
+def _where_else(model: Model, saved: set[str]) -> str:
+    """A hint, if some of these names are those of layers inside a model inside this one."""
+    inside = [("model", layer) for layer in model.layers]
+    for way, layer in inside:  # which grows
+        way = f"{way}.get_layer({layer.name!r})"
+        layers = getattr(layer, "layers", ())
+        common = saved.intersection(each.name for each in layers if each.weights)
+        if common:
+            names = f"Layers of the same names ({some(common)}) are inside {layer!r}"
+            return f". {names}: call {way}.load_weights(...)"
+        inside += [(way, each) for each in layers]
+    return ""
 
 
 def optimizer_values(h5: Any, matches: Matches) -> list[tuple[str, Any]]:
