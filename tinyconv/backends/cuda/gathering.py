@@ -22,6 +22,9 @@ class Gathering(OnDevice):
             return xp.asarray(x[rows], dtype)
         x = xp.ascontiguousarray(x)
         y = xp.empty((len(rows), *x.shape[1:]), dtype)
-        columns = np.int64(y.size // max(len(rows), 1))
-        self.device.launch(f"gather:{kernel}", dtype, y.size, x, rows, columns, y)
+        columns = y.size // max(len(rows), 1)
+        wider = x.itemsize > y.itemsize  # then 16 bytes of y are more of x
+        lanes = 1 if wider else self.device.lanes(columns, y, x)
+        arguments = x, rows, np.int64(columns), y
+        self._launch_laned(f"gather:{kernel}", lanes, y, y.size, *arguments)
         return y
