@@ -40,6 +40,7 @@ from tinyconv.backends.numba.workspace import empty
 K_BLOCK, M_BLOCK, N_BLOCK = 512, 128, 1024
 KINDS = {np.dtype("float32"), np.dtype("float64")}
 TINY = 1 << 18  # multiplications (6 us) that BLAS starts no thread for, and its way is shorter
+FEW = 4  # tiles that read the same numbers
 SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
 
 # Heights of a tile: as many rows as there are registers for, or fewer, since small batches
@@ -54,16 +55,16 @@ _tall, _middle, _low = (
 
 
 def tile_loops(
-    height: int, A: Array, a0: int, a_row: int, a_col: int, B: Array, b0: int, width: int,
+    height: int, A: Array, a0: int, a_row: int, a_col: int, B: Array, b0: int, b_row: int,
     S: Array, s0: int, s_row: int, floor: float, C: Array, c0: int, c_row: int, K: int,
 ) -> None:  # fmt: skip
     """A tile of C = max(floor, S + so many rows of A @ a panel of B)."""
     if height == TALL:
-        _tall(A, a0, a_row, a_col, B, b0, width, S, s0, s_row, floor, C, c0, c_row, K)
+        _tall(A, a0, a_row, a_col, B, b0, b_row, S, s0, s_row, floor, C, c0, c_row, K)
     elif height == MIDDLE:
-        _middle(A, a0, a_row, a_col, B, b0, width, S, s0, s_row, floor, C, c0, c_row, K)
+        _middle(A, a0, a_row, a_col, B, b0, b_row, S, s0, s_row, floor, C, c0, c_row, K)
     else:
-        _low(A, a0, a_row, a_col, B, b0, width, S, s0, s_row, floor, C, c0, c_row, K)
+        _low(A, a0, a_row, a_col, B, b0, b_row, S, s0, s_row, floor, C, c0, c_row, K)
 
 
 tile_kernel = jit_inner(tile_loops)
@@ -73,7 +74,7 @@ def block_loops(
     A: Array, a_row: int, a_col: int, B: Array, b_row: int, b_col: int,
     C: Array, c_row: int, c_col: int, K: int, m_first: int, m_last: int, n_first: int, n_last: int,
     height: int, width: int, bias: Array, bias_row: int, bias_col: int, relu: bool,
-    a_copy: Array, b_copy: Array, tile: Array,
+    copies_a: bool, copies_b: bool, a_copy: Array, b_copy: Array, tile: Array,
 ) -> None:  # fmt: skip
     """C[m_first:m_last, n_first:n_last] = relu(A @ B + bias), by one thread; see above."""
     k_blocks = (K + K_BLOCK - 1) // K_BLOCK
@@ -86,32 +87,43 @@ def block_loops(
         for block in range(k_blocks):
             k, k_end = block * K // k_blocks, (block + 1) * K // k_blocks
             k_count, first, last = k_end - k, block == 0, block == k_blocks - 1
-            copy_b(B, k * b_row + n * b_col, b_row, b_col, k_count, n_end - n, width, b_copy)
+            if copies_b:
+                copy_b(B, k * b_row + n * b_col, b_row, b_col, k_count, n_end - n, width, b_copy)
             for m in range(m_first, m_last, m_step):
                 m_end = min(m_last, m + m_step)
+                # Where A is not copied, its last rows are, if they do not fill a tile.
+                m_copy = m if copies_a else m_end - (m_end - m) % height
                 copy_row, copy_col = (k_count + PAD, 1) if a_col == 1 else (1, m_step + PAD)
                 copy_a(
-                    A, m * a_row + k * a_col, a_row, a_col, m_end - m, k_count,
+                    A, m_copy * a_row + k * a_col, a_row, a_col, m_end - m_copy, k_count,
                     a_copy, copy_row, copy_col, height,
                 )  # fmt: skip
                 for j in range(n, n_end, width):
                     columns, panel = min(width, n_end - j), (j - n) // width
+                    right, b0, b_step = b_copy, panel * (k_count * width + PAD), width
+                    if not copies_b:
+                        right, b0, b_step = B, k * b_row + j, b_row
                     for i in range(m, m_end, height):
                         rows = min(height, m_end - i)
-                        a0, b0 = (i - m) * copy_row, panel * (k_count * width + PAD)
-                        if c_col == 1 and rows == height and columns == width:
-                            c0 = i * c_row + j
-                            start, s0, s_row = (bias, j, 0) if first else (C, c0, c_row)
-                            tile_kernel(
-                                height, a_copy, a0, copy_row, copy_col, b_copy, b0, width,
-                                start, s0, s_row, zero if relu and last else lowest,
-                                C, c0, c_row, k_count,
-                            )  # fmt: skip
-                        else:
-                            tile_kernel(
-                                height, a_copy, a0, copy_row, copy_col, b_copy, b0, width,
-                                none, 0, 0, lowest, tile, 0, width, k_count,
-                            )  # fmt: skip
+                        left, a0 = a_copy, (i - m_copy) * copy_row
+                        i_step, k_step = copy_row, copy_col
+                        if i < m_copy:
+                            left, a0, i_step, k_step = A, i * a_row + k * a_col, a_row, a_col
+                        target, c0, c_step = tile, 0, width
+                        start, s0, s_step, floor = none, 0, 0, lowest
+                        whole = c_col == 1 and rows == height and columns == width
+                        if whole:
+                            target, c0, c_step = C, i * c_row + j, c_row
+                            start, s0 = bias, j
+                            if not first:
+                                start, s0, s_step = C, c0, c_row
+                            if relu and last:
+                                floor = zero
+                        tile_kernel(
+                            height, left, a0, i_step, k_step, right, b0, b_step,
+                            start, s0, s_step, floor, target, c0, c_step, k_count,
+                        )  # fmt: skip
+                        if not whole:
                             put(
                                 tile, rows, columns, width, C, i * c_row + j * c_col, c_row, c_col,
                                 bias, i * bias_row + j * bias_col, bias_col, first, relu and last,
@@ -126,7 +138,7 @@ def gemm_loops(
     A: Array, a_row: int, a_col: int, B: Array, b_row: int, b_col: int,
     C: Array, c_row: int, c_col: int, M: int, N: int, K: int, down: int, across: int,
     height: int, width: int, bias: Array, bias_row: int, bias_col: int, relu: bool,
-    scratch: Array, a_size: int, b_size: int,
+    copies_a: bool, copies_b: bool, scratch: Array, a_size: int, b_size: int,
 ) -> None:  # fmt: skip
     """C cut into down x across parts, one a thread."""
     tiles, panels = (M + height - 1) // height, (N + width - 1) // width
@@ -137,7 +149,7 @@ def gemm_loops(
             A, a_row, a_col, B, b_row, b_col, C, c_row, c_col, K,
             p * tiles // down * height, min(M, (p + 1) * tiles // down * height),
             q * panels // across * width, min(N, (q + 1) * panels // across * width),
-            height, width, bias, bias_row, bias_col, relu,
+            height, width, bias, bias_row, bias_col, relu, copies_a, copies_b,
             own[:a_size], own[a_size : a_size + b_size], own[a_size + b_size :],
         )  # fmt: skip
 
@@ -178,13 +190,16 @@ def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) ->
         M, N, c_row, c_col, bias_row, bias_col = N, M, 1, N, 1, 0
     width = microkernel.VECTORS * microkernel.lanes(a.dtype)
     height, down, across = _shares(M, N, K, width, thread_count())
+    # A copy costs as much as two tiles' reading; a matrix that few tiles read is left alone.
+    copies_a = FEW * width < N or a_col != 1
+    copies_b = FEW * height < M or b_col != 1 or N % width != 0
     k_count = min(K, K_BLOCK)
     rows = min(-(-M // height) * height, M_BLOCK // height * height)
     a_size = rows * (k_count + PAD) if a_col == 1 else k_count * (M_BLOCK + PAD)
     b_size = min(-(-N // width), N_BLOCK // width) * (k_count * width + PAD)
     scratch = empty((down * across, a_size + b_size + (height + 1) * width), a.dtype)
     matrices = A, a_row, a_col, B, b_row, b_col, C, c_row, c_col
-    epilogue = height, width, bias, bias_row, bias_col, relu
+    epilogue = height, width, bias, bias_row, bias_col, relu, copies_a, copies_b
     if down * across > 1:
         gemm_kernel(*matrices, M, N, K, down, across, *epilogue, scratch, a_size, b_size)
     else:
