@@ -37,6 +37,10 @@ class Execution:
         """Arrays that batches are taken from, where that is fast; None stays None."""
         return list(arrays)
 
+    def take(self, x: Any, rows: Any, dtype: Any) -> Any:
+        """x[rows] of an array that is kept, cast as by `as_it_is`; rows: their numbers."""
+        return self.gather(x, rows, dtype)  # type: ignore[attr-defined]
+
     def is_finite(self, loss: Any) -> bool:
         """Whether training may go on.
 

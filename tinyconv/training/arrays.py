@@ -118,14 +118,14 @@ class ArrayData(Source):
     def _batches(self, order: Array | None, skip: int) -> Generator[Batch, None, None]:
         (xs, ys, weights), order = self._kept(order)
         inputs = list(zip(xs, self.model.input_dtypes, strict=True))
-        asarray, gather = get_backend().asarray, get_backend().gather
+        as_it_is, take = get_backend().as_it_is, get_backend().take
         for start in range(skip * self.batch_size, self.samples, self.batch_size):
             if order is None:
                 rows: Any = slice(start, start + self.batch_size)
-                x = [asarray(each[rows], dtype) for each, dtype in inputs]
+                x = [as_it_is(each[rows], dtype) for each, dtype in inputs]
             else:
                 rows = order[start : start + self.batch_size]
-                x = [gather(each, rows, dtype) for each, dtype in inputs]
+                x = [take(each, rows, dtype) for each, dtype in inputs]
             yield Batch(x, _rows(ys, rows), _rows(weights, rows))
 
     def input_records(self) -> list[InputRecord]:

@@ -62,15 +62,15 @@ def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
         result, tape = forward_and_loss(model, batch, True, trained.regularized)
         if not get_backend().is_finite(result.value):
             raise loss_error(model, result.value)
+        get_backend().put_back(statistics)
+        grads = model.backward_from_loss(result.gradients, tape)
+        for variable, regularizer in trained.regularized:
+            grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
+        trained.buffer.collect(grads)
     except BaseException:
         for statistic, before in statistics:
             statistic.value[...] = before
         raise
-    get_backend().put_back(statistics)
-    grads = model.backward_from_loss(result.gradients, tape)
-    for variable, regularizer in trained.regularized:
-        grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
-    trained.buffer.collect(grads)
     model.optimizer.apply(trained.buffer)
     return result
 

@@ -167,7 +167,7 @@ class StrictDevice(HostDevice):
         super().__init__()
         self.memory, self.used, self.records = memory, 0, records
         self.xp: Any = _Module(self)
-        self.reads = self.launches = self.uploads = 0
+        self.reads = self.launches = self.uploads = self.repeated = 0
         self.pools: list[_CountedPool] = []
         self._tape: list[Any] | None = None
         self._live: dict[int, weakref.ref[StrictArray]] = {}
@@ -296,6 +296,7 @@ class StrictDevice(HostDevice):
 
         def launch() -> None:
             self.launches += 1
+            self.repeated += 1
             for each in tape:
                 each()
 

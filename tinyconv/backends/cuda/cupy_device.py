@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyconv.backends.base import Array
+from tinyconv.backends.cuda.cupy_memory import CupyMemory
 from tinyconv.backends.cuda.device import Device, Dim3, Properties, definitions, source
 
 _PROBE = 'extern "C" __global__ void probe(int* answer) { *answer = 42; }'
@@ -42,7 +43,7 @@ def usable() -> bool:
     return problem() is None
 
 
-class CupyDevice(Device):
+class CupyDevice(CupyMemory, Device):
     """CuPy's current device.
 
     Args:
@@ -99,6 +100,8 @@ class CupyDevice(Device):
         kernel(grid, block, values, shared_mem=shared)
 
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        if (product := self.product(a, b, out)) is not None:
+            return product
         if not (self.tf32 and a.dtype == np.float32):
             return self.xp.matmul(a, b, out=out)
         from cupy._core import _routines_linalg as precision  # CuPy has no public switch

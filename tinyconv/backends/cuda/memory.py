@@ -99,11 +99,8 @@ def too_little(
             that can't be done.
     """
     asked = device.missing_bytes(error)
-    if asked is None:
+    if asked is None or not let_go(device, error):
         return None
-    traceback.clear_frames(error.__traceback__)  # they hold the arrays of the batch
-    gc.collect()
-    device.release()
     free, number = device.free_bytes(), samples // 2 if attempt is not None else 0
     while number:
         taken = _bytes_of(device, number, attempt)
@@ -123,6 +120,16 @@ def too_little(
     return DeviceMemoryError(message, asked, free, None)
 
 
+def let_go(device: Memory, error: BaseException) -> bool:
+    """Whether an error is about memory; what it holds of that is then free again."""
+    if device.missing_bytes(error) is None:
+        return False
+    traceback.clear_frames(error.__traceback__)  # they hold the arrays of the batch
+    gc.collect()
+    device.release()
+    return True
+
+
 def _bytes_of(device: Memory, samples: int, attempt: Any) -> int | None:
     """What a batch of so many samples takes; None if it does not fit."""
     pool = device.pool()
@@ -131,9 +138,8 @@ def _bytes_of(device: Memory, samples: int, attempt: Any) -> int | None:
             attempt(samples)
         return pool.bytes
     except Exception as error:
-        if device.missing_bytes(error) is None:
+        if not let_go(device, error):
             raise
-        traceback.clear_frames(error.__traceback__)
         return None
     finally:
         del pool

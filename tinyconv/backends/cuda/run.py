@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyconv.backends.cuda.deferred import DeferredLogs
+from tinyconv.backends.cuda.memory import let_go
 from tinyconv.backends.cuda.recording import Entry, Inputs, Recording, Slots, never_changing
 
 _HEAD = 3  # numbers of the state before the metrics: see kernels/step.cu
@@ -165,8 +166,17 @@ class Run:
         """Take the step in memory of its own, then once more to note what it launches."""
         inputs, pool = Inputs(self.backend, batch), self.device.pool()
         inputs.fill(batch)
-        with pool:
-            step(inputs.batch)
+        try:
+            with pool:
+                step(inputs.batch)
+        except Exception as error:
+            if not let_go(self.device, error):
+                raise
+            entry.never = True
+        if entry.never:  # there is not enough memory for a second set of arrays
+            del inputs, pool
+            step(self._there(batch))
+            return
         if pool.bytes > self.device.free_bytes() // _SHARE:
             entry.never = True
             return

@@ -56,11 +56,9 @@ class Steps(Dropping, Gathering):
             return list(arrays)
         return [None if each is None else self.asarray(each) for each in arrays]
 
-    def gather(self, x: Array, indices: Array, dtype: Any) -> Array:
-        """Rows of a data set on the host are gathered there."""
-        if isinstance(x, self.xp.ndarray):
-            return super().gather(x, indices, dtype)
-        return self.asarray(x[indices], dtype)
+    def take(self, x: Any, rows: Any, dtype: Any) -> Any:
+        """Where x is; the step brings it to the device."""
+        return self.gather(x, rows, dtype) if isinstance(x, self.xp.ndarray) else x[rows]
 
     # ---- numbers ------------------------------------------------------------------
 
