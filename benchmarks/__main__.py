@@ -7,7 +7,9 @@ resnet50      class probabilities of photographs
 linear        a training step by the size of its batch, 8 to 512
 conv          each algorithm of convolution on each layer of the networks, GFLOP/s
 why           from naive loops to Winograd: what each step of docs/why-it-is-fast.md bought
-all           these seven; numbers and pictures go to benchmarks/results
+layers        each kind of layer, forward and backward
+import        seconds and memory of `import`
+all           these nine; numbers and pictures go to benchmarks/results
 
 startup       seconds from the command to the first training step, with and without a cache
 accuracy      test accuracy after the book's ten epochs of Fashion-MNIST, three seeds each
@@ -30,7 +32,9 @@ from benchmarks import page
 from benchmarks.lineup import ALL, USUAL, present
 from benchmarks.report import Case, write_json
 
-SIDE_BY_SIDE = ("step", "predict", "vgg16", "resnet50", "linear", "conv", "why")
+SIDE_BY_SIDE = (
+    "step", "predict", "vgg16", "resnet50", "linear", "conv", "why", "layers", "import",
+)  # fmt: skip
 OTHERS = ("startup", "accuracy", "cats_vs_dogs", "memory", "gpu")
 RESULTS = Path(__file__).parent / "results"
 
@@ -78,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error("all writes into --out, and takes no --json, --plot or --only")
         options.out.mkdir(parents=True, exist_ok=True)
         for question in SIDE_BY_SIDE:
-            answer(_module(question), options, *_files(options.out, question))
+            answer(module_of(question), options, *_files(options.out, question))
         return
-    module = _module(options.question)
+    module = module_of(options.question)
     if options.plot and not hasattr(module, "draw"):
         parser.error(f"{options.question} draws no picture")
     answer(module, options, options.json, options.plot)
@@ -97,8 +101,10 @@ def answer(module: ModuleType, options: Options, numbers: Path | None, plot: Pat
         page.write(numbers)
 
 
-def _module(question: str) -> ModuleType:
-    return importlib.import_module(f"benchmarks.{question}")
+def module_of(question: str) -> ModuleType:
+    """Where it is answered: `run(options)`, and `draw(numbers, path)` if it has a picture."""
+    name = "importing" if question == "import" else question  # a word of Python's
+    return importlib.import_module(f"benchmarks.{name}")
 
 
 def _files(folder: Path, question: str) -> tuple[Path, Path]:

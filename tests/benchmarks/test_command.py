@@ -10,7 +10,7 @@ from benchmarks.lineup import line_up, present
 def questions():
     import importlib
 
-    names = [name for name in SIDE_BY_SIDE if name not in ("linear", "conv", "why")]
+    names = [name for name in SIDE_BY_SIDE if name not in ("linear", "conv", "why", "import")]
     return [importlib.import_module(f"benchmarks.{name}") for name in names]
 
 

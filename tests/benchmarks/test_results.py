@@ -1,12 +1,11 @@
 """benchmarks/results: one format, which everything that reads it understands."""
 
-import importlib
 import json
 import re
 
 import pytest
 
-from benchmarks.__main__ import RESULTS
+from benchmarks.__main__ import RESULTS, module_of
 from benchmarks.harness import Costs, Result
 from benchmarks.report import Case, as_numbers, ratios
 
@@ -24,7 +23,7 @@ def question(file):
     """The module that has made it; the command names it, or `all`."""
     (named,) = re.match(r"python -m benchmarks (\w+)", read(file)["command"]).groups()
     assert named == "all" or file.stem.startswith(named)
-    return importlib.import_module(f"benchmarks.{file.stem if named == 'all' else named}")
+    return module_of(file.stem if named == "all" else named)
 
 
 SIDE_BY_SIDE = [file for file in FILES if hasattr(question(file), "cases")]
