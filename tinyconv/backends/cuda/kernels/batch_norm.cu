@@ -118,7 +118,7 @@ KERNEL(merge_statistics,
     square = block_sum(square, scratch);
     if (threadIdx.x == 0) {
         mean[c] = (T)whole;
-        variance[c] = square < 0 ? 0 : (T)(square / R);  // rounding may go below
+        variance[c] = (T)(square / R);
     }
 }
 
