@@ -3,19 +3,31 @@
     python examples/05_pretrained_resnet50.py --image elephant.jpg
 
 The weights (98 MB) are downloaded once, into Keras' own folder; `--weights` takes a file.
+Photograph and guesses are drawn into pretrained_resnet50.png.
 """
 
 import argparse
+from pathlib import Path
 
 import tinyconv as tc
 from tinyconv.applications.resnet50 import ResNet50, decode_predictions, preprocess_input
 from tinyconv.explain import style
 
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--image", required=True, help="a photograph")
-parser.add_argument("--weights", default="imagenet", help="a file in place of ImageNet's weights")
+parser.add_argument(
+    "--weights",
+    default="imagenet",
+    help="an .h5, .weights.h5 or .keras file in place of ImageNet's weights",
+)
 parser.add_argument("--top", type=int, default=5, help="how many guesses to show")
 options = parser.parse_args()
+if options.top < 1:
+    parser.error(f"--top is at least 1. Received: {options.top}")
+if not Path(options.image).is_file():
+    parser.error(f"--image: there is no file {options.image}")
 
 try:
     model = ResNet50(weights=options.weights)
@@ -53,3 +65,4 @@ def draw(path):
 
 
 draw("pretrained_resnet50.png")
+print("Written to pretrained_resnet50.png")

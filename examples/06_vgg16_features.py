@@ -2,12 +2,13 @@
 
     python examples/06_vgg16_features.py --image elephant.jpg
 
-The weights (56 MB) are downloaded once, into Keras' own folder. `--weights` takes an
-`.h5` file like it; where that holds only the first blocks, the network is cut off behind them,
-and the picture says so.
+The weights (56 MB) are downloaded once, into Keras' own folder. `--weights` takes a file; where
+an `.h5` file holds only the first blocks, the network is cut off behind them, and the picture
+says so. It is vgg16_features.png.
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -18,21 +19,25 @@ from tinyconv.explain import style
 SIDE = 320  # pixels of the longer side; without its dense layers, the network takes any size
 ROWS, COLUMNS = 2, 6  # of maps to draw for each block
 
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--image", required=True, help="a photograph")
 parser.add_argument(
     "--weights",
     default="imagenet",
-    help="an .h5 file of VGG16's weights as Keras Applications has them, by names of layers "
-    "(not .weights.h5, not .keras)",
+    help="a file of VGG16 without its top: .h5 as Keras Applications has it (or the first blocks "
+    "of that), .weights.h5 or .keras",
 )
 options = parser.parse_args()
+if not Path(options.image).is_file():
+    parser.error(f"--image: there is no file {options.image}")
 
 
 def network():
     """VGG16 without its dense layers, and the numbers of the blocks that have trained weights."""
-    if options.weights == "imagenet":
-        return VGG16(weights="imagenet", include_top=False), [1, 2, 3, 4, 5]
+    if options.weights == "imagenet" or options.weights.endswith((".weights.h5", ".keras")):
+        return VGG16(weights=options.weights, include_top=False), [1, 2, 3, 4, 5]
     model = VGG16(weights=None, include_top=False)
     random = {layer.name: layer.get_weights() for layer in model.layers}
     model.load_weights(options.weights, by_name=True)
@@ -115,3 +120,4 @@ def draw(path):
 
 
 draw("vgg16_features.png")
+print("Written to vgg16_features.png")

@@ -2,10 +2,16 @@
 
     python examples/07_transfer_learning.py
 
-The book's fifth chapter. The weights (56 MB) are downloaded once, into Keras' own folder.
-`--weights` takes an `.h5` file like it; where that holds only the first blocks, the network is
-cut off behind them, and screen and picture say so. On all photographs, from scratch, an epoch
-takes many minutes: try it with `--images 200 --epochs 3 --fine-tune-epochs 1`.
+The book's fifth chapter. It needs TensorFlow Datasets and more (pip install
+"tinyconv[tf,data,files,plots]"), and the photographs (800 MB), which this downloads once:
+
+    python -c "from tinyconv.data import cats_vs_dogs as c; c.load_data(download=True)"
+
+They are looked for in ~/tensorflow_datasets, or in the folder that the environment variable
+TFDS_DATA_DIR names. The weights (56 MB) are downloaded once, into Keras' own folder. `--weights`
+takes a file; where an `.h5` file holds only the first blocks, the network is cut off behind them,
+and screen and picture say so. The picture is transfer_learning.png. On all photographs, from
+scratch, an epoch takes many minutes: try it with `--images 200 --epochs 3 --fine-tune-epochs 1`.
 """
 
 import argparse
@@ -23,25 +29,27 @@ from tinyconv.applications.vgg16 import VGG16, preprocess_input
 from tinyconv.data import cats_vs_dogs
 from tinyconv.explain import style
 
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 add = parser.add_argument
 add(
     "--weights",
     default="imagenet",
-    help="an .h5 file of VGG16's weights as Keras Applications has them, by names of layers "
-    "(not .weights.h5, not .keras)",
+    help="a file of VGG16 without its top: .h5 as Keras Applications has it (or the first blocks "
+    "of that), .weights.h5 or .keras",
 )
 add("--epochs", type=int, default=10, help="with the base frozen")
 add("--fine-tune-epochs", type=int, default=5, help="after them, with its last blocks free")
 add("--scratch-epochs", type=int, help="as many as both together unless given; 0 leaves it out")
-add("--images", type=int, default=-1, help="of each split, at most")
+add("--images", type=int, default=-1, help="of each split, at most; -1 for all")
 add("--size", type=int, default=160, help="height and width of the photographs")
 add("--no-cache", action="store_true", help="compute the frozen features anew every epoch")
 options = parser.parse_args()
 if min(options.epochs, options.fine_tune_epochs) < 1 or options.size < 32:
     parser.error("--epochs and --fine-tune-epochs are at least 1, --size is at least 32")
-if options.images == 0 or (options.scratch_epochs or 0) < 0:
-    parser.error("--images is at least 1 and --scratch-epochs at least 0, where they are given")
+if (options.images < 1 and options.images != -1) or (options.scratch_epochs or 0) < 0:
+    parser.error("--images is at least 1 (or -1, all) and --scratch-epochs at least 0")
 
 SHAPE = (options.size, options.size, 3)
 EPOCHS, MORE = options.epochs, options.fine_tune_epochs
@@ -51,8 +59,8 @@ CACHE = not options.no_cache
 
 def pretrained():
     """VGG16 without its dense layers, and its last block for which there are weights."""
-    if options.weights == "imagenet":
-        return VGG16(weights="imagenet", include_top=False, input_shape=SHAPE), 5
+    if options.weights == "imagenet" or options.weights.endswith((".weights.h5", ".keras")):
+        return VGG16(weights=options.weights, include_top=False, input_shape=SHAPE), 5
     model = VGG16(weights=None, include_top=False, input_shape=SHAPE)
     random = {layer.name: layer.get_weights() for layer in model.layers}
     model.load_weights(options.weights, by_name=True)
@@ -262,3 +270,4 @@ scratch = from_scratch() if SCRATCH else None
 results = [result for result in (scratch, plain, base, tuned) if result]
 show_table(results)
 draw(scratch, base, tuned, "transfer_learning.png")
+print("Written to transfer_learning.png")

@@ -124,19 +124,23 @@ def test_pretrained_resnet50(photograph, keras_folder, tmp_path, monkeypatch, ca
     result = run_on(photograph, name, tmp_path / "r.weights.h5", monkeypatch)
     expected = model.predict(result["x"], verbose=0)
     np.testing.assert_allclose(result["predictions"], expected, rtol=1e-4)
-    best = f"class {expected[0].argmax()}"
-    assert best in capsys.readouterr().out.splitlines()[1]
+    out = capsys.readouterr().out.splitlines()
+    assert f"class {expected[0].argmax()}" in out[1]
+    assert out[-1] == "Written to pretrained_resnet50.png"
     assert (tmp_path / "pretrained_resnet50.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("blocks", [1, 3, 5])
-def test_vgg16_features(blocks, photograph, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("blocks", "file"),
+    [(1, "w.h5"), (3, "w.h5"), (5, "w.h5"), (5, "w.weights.h5"), (5, "w.keras")],
+)
+def test_vgg16_features(blocks, file, photograph, tmp_path, monkeypatch, capsys):
     """A file that ends behind a block cuts the network off there, and it says so."""
     whole = tinyconv.applications.VGG16(weights=None, include_top=False)
     part = tinyconv.Model(whole.input, whole.get_layer(f"block{blocks}_pool").output)
-    part.save(tmp_path / "blocks.h5")
+    (part.save_weights if ".weights" in file else part.save)(tmp_path / file)
 
-    result = run_on(photograph, "06_vgg16_features.py", tmp_path / "blocks.h5", monkeypatch)
+    result = run_on(photograph, "06_vgg16_features.py", tmp_path / file, monkeypatch)
     features = part.get_layer("block1_conv2").output
     expected = tinyconv.Model(part.input, features).predict(result["x"], verbose=0)
     np.testing.assert_allclose(result["features"][0], expected[0], rtol=1e-4, atol=1e-3)
@@ -144,18 +148,25 @@ def test_vgg16_features(blocks, photograph, tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert f"block{blocks}_conv" in out
     assert (f"to block{blocks}_pool, the rest cut off" in out) == (blocks < 5)
+    assert out.endswith("Written to vgg16_features.png\n")
     assert (tmp_path / "vgg16_features.png").stat().st_size > 10_000
 
 
 @pytest.fixture
 def weights_of_blocks(tmp_path):
-    """A function that writes a file of VGG16's first blocks, and returns it and its model."""
+    """A function that writes a file of VGG16's first blocks, and returns it and its model.
+
+    The whole network goes into a `.weights.h5` file, which knows no names.
+    """
 
     def write(blocks):
         whole = tinyconv.applications.VGG16(weights=None, include_top=False)
         for weight in whole.weights:
             weight.assign(weight.numpy() * 2**0.5)  # else the signal fades from layer to layer
         part = tinyconv.Model(whole.input, whole.get_layer(f"block{blocks}_pool").output)
+        if blocks == 5:
+            part.save_weights(tmp_path / "whole.weights.h5")
+            return tmp_path / "whole.weights.h5", part
         part.save(tmp_path / "blocks.h5")
         return tmp_path / "blocks.h5", part
 
@@ -193,6 +204,7 @@ def test_transfer_learning(blocks, weights_of_blocks, tfds_folder, tmp_path, mon
     assert ("VGG16 cut after block3_pool (blocks 1 to 3 of 5" in out) == (blocks < 5)
     for count in TRAINED[blocks]:
         assert f"{count:,}" in out
+    assert out.endswith("Written to transfer_learning.png\n")
     assert (tmp_path / "transfer_learning.png").stat().st_size > 10_000
 
 
@@ -235,3 +247,52 @@ def test_transfer_learning_without_photographs(weights_of_blocks, tmp_path, monk
     monkeypatch.setattr(sys, "argv", [name, "--weights", str(weights_of_blocks(1)[0])])
     with pytest.raises(SystemExit, match="set TFDS_DATA_DIR to the folder"):
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def ends(arguments, capsys, monkeypatch):
+    """(exit status, what was printed) of an example that ends by itself."""
+    monkeypatch.setattr(sys, "argv", arguments.split())
+    with pytest.raises(SystemExit) as told:
+        runpy.run_path(str(EXAMPLES / sys.argv[0]), run_name="__main__")
+    out, error = capsys.readouterr()
+    return told.value.code, out + error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("05_pretrained_resnet50.py --image none.jpg", "there is no file none.jpg"),
+        ("05_pretrained_resnet50.py --image photograph.jpg --top 0", "--top is at least 1"),
+        ("06_vgg16_features.py --image none.jpg", "there is no file none.jpg"),
+        ("07_transfer_learning.py --images -5", "--images is at least 1"),
+        ("07_transfer_learning.py --images 0", "--images is at least 1"),
+        ("07_transfer_learning.py --scratch-epochs -1", "--scratch-epochs at least 0"),
+        ("07_transfer_learning.py --epochs 0", "--epochs and --fine-tune-epochs are at least 1"),
+        ("07_transfer_learning.py --fine-tune-epochs 0", "--fine-tune-epochs are at least 1"),
+        ("07_transfer_learning.py --epochs 2.5", "--epochs: invalid int value: '2.5'"),
+        ("07_transfer_learning.py --size 31", "--size is at least 32"),
+    ],
+)
+def test_refused_before_anything_is_loaded(arguments, message, photograph, capsys, monkeypatch):
+    monkeypatch.chdir(Path(photograph).parent)
+    # Would be told first, if it were looked for.
+    status, text = ends(f"{arguments} --weights none.h5", capsys, monkeypatch)
+    assert status == 2
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("05_pretrained_resnet50.py", ["pretrained_resnet50.png", ".weights.h5"]),
+        ("06_vgg16_features.py", ["vgg16_features.png", ".weights.h5"]),
+        (
+            "07_transfer_learning.py",
+            ["transfer_learning.png", ".weights.h5", "TFDS_DATA_DIR", "load_data(download=True)"],
+        ),
+    ],
+)
+def test_help(name, told, capsys, monkeypatch):
+    status, text = ends(f"{name} --help", capsys, monkeypatch)
+    assert status == 0
+    assert all(each in text for each in told)
