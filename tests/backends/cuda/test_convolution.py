@@ -120,7 +120,7 @@ def test_bands_of_columns(device: Device, dtype: str, rows: int, monkeypatch: py
 
 # ---- implicit GEMM: every tile ----------------------------------------------------------
 
-TILES = [(128, 128), (128, 64), (128, 32), (64, 64)]
+TILES = [(128, 128), (128, 64), (128, 32), (64, 64), (32, 32)]
 # More than a tile each way, and remainders; channels and filters that fill vectors, or not.
 TILED = [
     Problem(slide((13, 11), (3, 3), (1, 1), "same"), 1, 2, 8, 132),
@@ -146,7 +146,7 @@ def test_tiles(device: Device, dtype: str, tile, problem: Problem, monkeypatch):
     assert_close(dx, expected, dtype, scale=10)
 
 
-@pytest.mark.parametrize("tile", [(128, 128), (64, 64), (32, 64)])
+@pytest.mark.parametrize("tile", [(128, 128), (64, 64), (32, 32)])
 @pytest.mark.parametrize("problem", TILED, ids=["vectors", "odd", "groups"])
 @pytest.mark.parametrize("splits", [1, 3])
 def test_tiles_of_the_gradient(device: Device, dtype: str, tile, problem, splits, monkeypatch):
@@ -183,6 +183,19 @@ def test_arrays_that_start_at_no_multiple_of_16_bytes(device: Device, dtype: str
     for name in ("im2col", "implicit_gemm"):
         z, _ = ALGORITHMS[name].forward(device, x, kernel, window, 1, PLAIN)
         assert_close(z, expected, dtype, scale=10)
+
+
+def test_small_results_get_small_tiles(device: Device, monkeypatch: pytest.MonkeyPatch):
+    """There are blocks enough for 100 multiprocessors."""
+    monkeypatch.setattr(device, "properties", device.properties._replace(multiprocessors=100))
+    assert implicit_gemm.tile_for(device, 128 * 100, 128, 1) == (128, 128)
+    assert implicit_gemm.tile_for(device, 128 * 50, 128, 2) == (128, 128)
+    assert implicit_gemm.tile_for(device, 128 * 49, 256, 1) == (64, 64)
+    assert implicit_gemm.tile_for(device, 64 * 24, 512, 1) == (32, 32)
+    assert implicit_gemm.tile_for(device, 128 * 200, 64, 1) == (128, 64)
+    assert implicit_gemm.tile_for(device, 128 * 199, 64, 1) == (64, 64)
+    assert implicit_gemm.tile_for(device, 128 * 200, 32, 1) == (128, 32)
+    assert implicit_gemm.tile_for(device, 128 * 199, 32, 1) == (32, 32)
 
 
 # ---- Winograd -----------------------------------------------------------------------

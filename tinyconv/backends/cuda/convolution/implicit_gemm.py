@@ -26,8 +26,8 @@ from tinyconv.geometry import Window
 
 Tile = tuple[int, int]
 
-EACH = 8 * 8  # numbers of a tile that one thread computes
-LEAST_PIXELS = 256  # of a share of the sum in the gradient of the kernel
+SMALL = 32, 32  # the tile of which a thread has 4 x 4 numbers; 8 x 8 of the others
+LEAST_PIXELS = 64  # of a share of the sum in the gradient of the kernel
 
 
 def reason_against(case: ConvCase) -> str | None:
@@ -74,7 +74,7 @@ def _convolve(
     BM, BN = tile_for(device, rows, F // groups, groups)
     device.launch_blocks(
         f"implicit_gemm:convolve_{BM}x{BN}", x.dtype,
-        (-(-rows // BM) * -(-F // groups // BN), 1, groups), BM * BN // EACH,
+        (-(-rows // BM) * -(-F // groups // BN), 1, groups), threads((BM, BN)),
         x, matrix, bias, y, codes, *x.shape, F, groups, *place, *y.shape[1:3], *placement,
         epilogue.relu, epilogue.pool,
         whole_vectors(device, (C, C // groups), x),
@@ -83,12 +83,22 @@ def _convolve(
 
 
 def tile_for(device: Device, rows: int, columns: int, groups: int) -> Tile:
-    """As large as the filters fill, if there are tiles enough for every multiprocessor."""
+    """As large as the filters fill, if there are blocks enough for every multiprocessor."""
     if columns <= 32:
-        return 128, 32
-    tile = (128, 64) if columns <= 64 else (128, 128)
-    blocks = -(-rows // tile[0]) * -(-columns // tile[1]) * groups
-    return tile if blocks >= 2 * device.properties.multiprocessors else (64, 64)
+        tiles = [(128, 32)]
+    else:
+        tiles = [(128, 64) if columns <= 64 else (128, 128), (64, 64)]
+    for tile in tiles:
+        blocks = -(-rows // tile[0]) * -(-columns // tile[1]) * groups
+        side_by_side = 1 if threads(tile) == 256 else 2  # so that warps hide each other's waits
+        if blocks >= side_by_side * device.properties.multiprocessors:
+            return tile
+    return SMALL
+
+
+def threads(tile: Tile) -> int:
+    """Of a block that computes the tile."""
+    return tile[0] * tile[1] // (4 * 4 if tile == SMALL else 8 * 8)
 
 
 # ---- the gradient of the input --------------------------------------------------------
@@ -183,7 +193,7 @@ def _sum_of_products(
     partial = device.xp.empty((splits, rows + with_bias, F), x.dtype)
     device.launch_blocks(
         f"kernel_gradient:gradient_{BM}x{BN}", x.dtype,
-        (-(-rows // BM), -(-columns // BN), groups * splits), BM * BN // EACH,
+        (-(-rows // BM), -(-columns // BN), groups * splits), threads((BM, BN)),
         x, dz, partial, *x.shape, F, groups, *steps(window), OH, OW, splits, with_bias,
         whole_vectors(device, (C, C // groups), x),
         whole_vectors(device, (F, F // groups), dz),
@@ -194,7 +204,7 @@ def _sum_of_products(
 def gradient_tile(rows: int, columns: int) -> Tile:
     """As large as the kernel fills."""
     if rows <= 32:
-        return 32, 64
+        return SMALL
     return (128, 128) if rows >= 128 and columns >= 128 else (64, 64)
 
 

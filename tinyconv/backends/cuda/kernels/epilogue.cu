@@ -66,7 +66,7 @@ __device__ void unpool_lanes(index_t count, const T* dy, const unsigned char* co
         const int f = e % packs * V;
         const index_t window = e / packs, n = window / cols / rows;
         const int j = window % cols, i = window / cols % rows;
-        Pack<T, V> slope = {}, four[4] = {};
+        Pack<T, V> slope = {}, four[4];
         Pack<unsigned char, V> code = {};
         if (i < PH && j < PW) {
             const index_t place = ((n * PH + i) * PW + j) * F + f;
@@ -76,10 +76,10 @@ __device__ void unpool_lanes(index_t count, const T* dy, const unsigned char* co
 #pragma unroll
         for (int v = 0; v < V; ++v) {
             const bool shut = code.lane[v] == SHUT;
+            const int place = shut ? 0 : code.lane[v];
+            const T value = shut ? 0 * slope.lane[v] : slope.lane[v];
 #pragma unroll
-            for (int tap = 0; tap < 4; ++tap)
-                if (tap == (shut ? 0 : code.lane[v]))
-                    four[tap].lane[v] = shut ? 0 * slope.lane[v] : slope.lane[v];
+            for (int tap = 0; tap < 4; ++tap) four[tap].lane[v] = tap == place ? value : (T)0;
         }
 #pragma unroll
         for (int tap = 0; tap < 4; ++tap) {

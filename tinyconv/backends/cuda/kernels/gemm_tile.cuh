@@ -2,37 +2,39 @@
 //
 //     sum[m][n] += a[k][m] * b[k][n]        a (BK x BM), b (BK x BN) in shared memory
 //
-// Each thread keeps 8 x 8 of the sums, for each k it reads 8 + 8 numbers and multiplies 64
-// times. Its rows and columns are two groups of four, half a tile apart: neighbouring
-// threads then read neighbouring 16 bytes of shared memory.
+// Each thread keeps EACH x EACH of the sums, with EACH 8 or 4: for each k it reads 8 + 8
+// numbers and multiplies 64 times, or 4 + 4 and 16 times, which is for results so small that
+// the device would not be busy with fewer threads. Its rows and columns are one or two groups
+// of four, half a tile apart: neighbouring threads then read neighbouring 16 bytes of shared
+// memory.
 //
 //              tx=0   tx=1  ...  tx=0   tx=1  ...
-//     ty=0     4 x 4  4 x 4      4 x 4  4 x 4             thread (0, 0) has the four
-//     ty=1     4 x 4  4 x 4      4 x 4  4 x 4             squares of its tx and ty
+//     ty=0     4 x 4  4 x 4      4 x 4  4 x 4             EACH = 8: thread (0, 0) has the
+//     ty=1     4 x 4  4 x 4      4 x 4  4 x 4             four squares of its tx and ty
 //      :
 //     ty=0     4 x 4  4 x 4      4 x 4  4 x 4
+//     ty=1     4 x 4  4 x 4      4 x 4  4 x 4
 #pragma once
 
 #include "common.cuh"
 
-const int BK = 8;    // steps of the sum between two barriers
-const int EACH = 8;  // rows and columns of a thread
+const int BK = 8;  // steps of the sum between two barriers
 
-// A kernel for blocks of Tile<BM, BN>::THREADS threads. Two blocks of the largest tile run side
-// by side if a thread has no more than 128 registers, 64 of them for the sums; in double the
-// sums alone are 128.
+// A kernel for blocks of Tile::THREADS threads. Two blocks of the largest tile run side by side
+// if a thread has no more than 128 registers, 64 of them for the sums; in double the sums
+// alone are 128.
 #ifdef ON_HOST
-#define TILE_KERNEL(BM, BN, name, parameters) KERNEL(name, parameters)
+#define TILE_KERNEL(BM, BN, EACH, name, parameters) KERNEL(name, parameters)
 #else
-#define TILE_KERNEL(BM, BN, name, parameters)                                                \
-    extern "C" __global__ void __launch_bounds__(BM * BN / (EACH * EACH),                    \
-                                                 BM * BN == 128 * 128 && sizeof(T) == 4 ? 2 : 1) \
+#define TILE_KERNEL(BM, BN, EACH, name, parameters)                                            \
+    extern "C" __global__ void __launch_bounds__(                                              \
+        BM * BN / (EACH * EACH), BM * BN == 128 * 128 && sizeof(T) == 4 ? 2 : 1)               \
         name parameters
 #endif
 
-template <int BM, int BN>
+template <int BM, int BN, int EACH>
 struct Tile {
-    static const int THREADS = BM / EACH * (BN / EACH);
+    static const int THREADS = BM / EACH * (BN / EACH), GROUPS = EACH / 4;
     // Four numbers more than a row needs: what a warp writes at once, two or four k's of
     // neighbouring m's, falls into different banks.
     static const int A_PITCH = BM + 4;
@@ -40,16 +42,19 @@ struct Tile {
     int tx, ty;
     T sum[EACH][EACH];
 
-    __device__ __forceinline__ Tile() : tx(threadIdx.x % (BN / EACH)), ty(threadIdx.x / (BN / EACH)) {
+    __device__ __forceinline__ Tile()
+        : tx(threadIdx.x % (BN / EACH)), ty(threadIdx.x / (BN / EACH)) {
 #pragma unroll
         for (int i = 0; i < EACH; ++i)
 #pragma unroll
             for (int j = 0; j < EACH; ++j) sum[i][j] = 0;
     }
 
-    // The first row and column of the thread's group 0 or 1.
-    __device__ __forceinline__ int row(int group) const { return group * (BM / 2) + ty * 4; }
-    __device__ __forceinline__ int column(int group) const { return group * (BN / 2) + tx * 4; }
+    // The first row and column of one of the thread's groups.
+    __device__ __forceinline__ int row(int group) const { return group * (BM / GROUPS) + ty * 4; }
+    __device__ __forceinline__ int column(int group) const {
+        return group * (BN / GROUPS) + tx * 4;
+    }
 
     __device__ __forceinline__ void multiply(const T (*a)[A_PITCH], const T (*b)[BN]) {
 #pragma unroll

@@ -49,6 +49,7 @@ struct Pixel {
 };
 
 // Bias and ReLU, or bias, ReLU and pool, of four pixels (rows) and one filter.
+template <int EACH>
 __device__ __forceinline__ void finish_four(const T (*sum)[EACH], int column, T bias, int relu,
                                             int pool, T (&y)[4], unsigned char& code) {
     T z[4];
@@ -62,13 +63,13 @@ __device__ __forceinline__ void finish_four(const T (*sum)[EACH], int column, T 
     }
 }
 
-template <int BM, int BN>
+template <int BM, int BN, int EACH>
 __device__ __forceinline__ void convolve(
     const T* x, const T* matrix, const T* bias, T* y, unsigned char* codes, int N, int H, int W,
     int C, int F, int groups, int KH, int KW, int SH, int SW, int DH, int DW, int top, int left,
     int OH, int OW, int YH, int YW, int h0, int hs, int w0, int ws, int relu, int pool,
     int whole_x, int whole_f) {
-    typedef Tile<BM, BN> Product;
+    typedef Tile<BM, BN, EACH> Product;
     const int A_LOADS = BM * BK / LANES / Product::THREADS, A_WIDTH = BK / LANES;
     const int B_LOADS = BN * BK / LANES / Product::THREADS, B_WIDTH = BN / LANES;
     alignas(16) __shared__ T a[2][BK][Product::A_PITCH];
@@ -149,9 +150,9 @@ __device__ __forceinline__ void convolve(
     }
 
 #pragma unroll
-    for (int down = 0; down < 2; ++down) {
+    for (int down = 0; down < Product::GROUPS; ++down) {
 #pragma unroll
-        for (int across = 0; across < 2; ++across) {
+        for (int across = 0; across < Product::GROUPS; ++across) {
             const index_t m = first_m + product.row(down);
             const int f = first_f + product.column(across);
             if (m >= M || f >= own_F) continue;
@@ -160,8 +161,8 @@ __device__ __forceinline__ void convolve(
 #pragma unroll
             for (int j = 0; j < 4; ++j) {
                 const T shift = bias && f + j < own_F ? bias[g * own_F + f + j] : (T)0;
-                finish_four(product.sum + 4 * down, 4 * across + j, shift, relu, pool, result[j],
-                            code[j]);
+                finish_four<EACH>(product.sum + 4 * down, 4 * across + j, shift, relu, pool,
+                                  result[j], code[j]);
             }
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
@@ -195,18 +196,19 @@ __device__ __forceinline__ void convolve(
 
 // One kernel for each tile. whole_x: rows of x can be read LANES channels at a time, whole_f: and
 // those of matrix and y LANES filters at a time (groups begin at such places, too).
-#define CONVOLVE(BM, BN)                                                                          \
-    TILE_KERNEL(BM, BN, convolve_##BM##x##BN,                                                                  \
+#define CONVOLVE(BM, BN, EACH)                                                                    \
+    TILE_KERNEL(BM, BN, EACH, convolve_##BM##x##BN,                                               \
            (const T* x, const T* matrix, const T* bias, T* y, unsigned char* codes, int N, int H, \
             int W, int C, int F, int groups, int KH, int KW, int SH, int SW, int DH, int DW,      \
             int top, int left, int OH, int OW, int YH, int YW, int h0, int hs, int w0, int ws,    \
             int relu, int pool, int whole_x, int whole_f)) {                                      \
-        convolve<BM, BN>(x, matrix, bias, y, codes, N, H, W, C, F, groups, KH, KW, SH, SW, DH,    \
-                         DW, top, left, OH, OW, YH, YW, h0, hs, w0, ws, relu, pool, whole_x,      \
-                         whole_f);                                                                \
+        convolve<BM, BN, EACH>(x, matrix, bias, y, codes, N, H, W, C, F, groups, KH, KW, SH, SW,  \
+                               DH, DW, top, left, OH, OW, YH, YW, h0, hs, w0, ws, relu, pool,     \
+                               whole_x, whole_f);                                                 \
     }
 
-CONVOLVE(128, 128)
-CONVOLVE(128, 64)
-CONVOLVE(128, 32)
-CONVOLVE(64, 64)
+CONVOLVE(128, 128, 8)
+CONVOLVE(128, 64, 8)
+CONVOLVE(128, 32, 8)
+CONVOLVE(64, 64, 8)
+CONVOLVE(32, 32, 4)

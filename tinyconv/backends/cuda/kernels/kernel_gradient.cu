@@ -19,12 +19,12 @@
 // of the blocks along K have each number of dz in their hands once, and add it up.
 #include "gemm_tile.cuh"
 
-template <int BM, int BN>
+template <int BM, int BN, int EACH>
 __device__ __forceinline__ void gradient(
     const T* x, const T* dz, T* partial, int N, int H, int W, int C, int F, int groups, int KH,
     int KW, int SH, int SW, int DH, int DW, int top, int left, int OH, int OW, int splits,
     int with_bias, int whole_x, int whole_f) {
-    typedef Tile<BM, BN> Product;
+    typedef Tile<BM, BN, EACH> Product;
     const int THREADS = Product::THREADS;
     const int A_LOADS = BM * BK / LANES / THREADS, A_WIDTH = BM / LANES;
     const int B_LOADS = BN * BK / LANES / THREADS, B_WIDTH = BN / LANES;
@@ -134,18 +134,18 @@ __device__ __forceinline__ void gradient(
     }
 }
 
-#define GRADIENT(BM, BN)                                                                        \
-    TILE_KERNEL(BM, BN, gradient_##BM##x##BN,                                                                \
-           (const T* x, const T* dz, T* partial, int N, int H, int W, int C, int F, int groups, \
-            int KH, int KW, int SH, int SW, int DH, int DW, int top, int left, int OH, int OW,  \
-            int splits, int with_bias, int whole_x, int whole_f)) {                             \
-        gradient<BM, BN>(x, dz, partial, N, H, W, C, F, groups, KH, KW, SH, SW, DH, DW, top,    \
-                         left, OH, OW, splits, with_bias, whole_x, whole_f);                    \
+#define GRADIENT(BM, BN, EACH)                                                                    \
+    TILE_KERNEL(BM, BN, EACH, gradient_##BM##x##BN,                                               \
+           (const T* x, const T* dz, T* partial, int N, int H, int W, int C, int F, int groups,   \
+            int KH, int KW, int SH, int SW, int DH, int DW, int top, int left, int OH, int OW,    \
+            int splits, int with_bias, int whole_x, int whole_f)) {                               \
+        gradient<BM, BN, EACH>(x, dz, partial, N, H, W, C, F, groups, KH, KW, SH, SW, DH, DW,     \
+                               top, left, OH, OW, splits, with_bias, whole_x, whole_f);           \
     }
 
-GRADIENT(128, 128)
-GRADIENT(64, 64)
-GRADIENT(32, 64)
+GRADIENT(128, 128, 8)
+GRADIENT(64, 64, 8)
+GRADIENT(32, 32, 4)
 
 // sum[i] = partial[0, i] + partial[1, i] + ...        partial (rows, size)
 //

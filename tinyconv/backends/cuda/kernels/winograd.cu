@@ -51,7 +51,8 @@ __device__ __forceinline__ void input(index_t count, const T* x, T* V, int first
         for (int i = 0; i < S; ++i)
 #pragma unroll
             for (int j = 0; j < S; ++j)
-                d[i][j] = pixel_of(x, corner.n, corner.h + i - top, corner.w + j - left, c, H, W, C);
+                d[i][j] =
+                    pixel_of(x, corner.n, corner.h + i - top, corner.w + j - left, c, H, W, C);
         both<Axis<M>::input>(d, t);
         T* place = together ? V + (index_t)tile * S * S * C + c : V + e;
         const index_t step = together ? C : count;
@@ -126,7 +127,8 @@ __device__ __forceinline__ void output(index_t count, const T* products, const T
                 for (int j = 0; j < M; ++j) {
                     const int h = corner.h + i, w = corner.w + j;
                     if (h < OH && w < OW)
-                        y[((corner.n * OH + h) * OW + w) * F + f] = activated(z[i][j] + shift, relu);
+                        y[((corner.n * OH + h) * OW + w) * F + f] =
+                            activated(z[i][j] + shift, relu);
                 }
         }
     }
