@@ -60,7 +60,8 @@ def run(options: Any) -> dict[str, Any]:
     results = []
     for number, each in enumerate(contenders):
         seconds = [turn[number][0] for turn in turns]
-        peak, alone = (max(turn[number][part] for turn in turns) for part in (1, 2))
+        peak = max(turn[number][1] for turn in turns)
+        alone = max(turn[number][2] for turn in turns)
         costs = Costs(seconds[0], alone, 0.0, seconds[0])
         results.append(Result(each.name, each.peer, seconds, peak, costs, "", {}))
     case = Case(TITLE, (), "import")

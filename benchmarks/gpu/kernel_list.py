@@ -69,8 +69,6 @@ def kernels(N: int, size: int = 56) -> list[Kernel]:
 
 def numba_cuda_kernels(N: int, size: int = 56, C: int = 64) -> list[Kernel]:
     """The im2col family as it is written in Numba CUDA, on the same arrays."""
-    from tinyconv.backends.cuda import numba_cuda
-
     images, n = (N, size, size, C), N * size * size * C
     window = slide((size, size), (3, 3), (1, 1), "same")
     pool = slide((size, size), (2, 2), (2, 2), "valid")
@@ -80,17 +78,17 @@ def numba_cuda_kernels(N: int, size: int = 56, C: int = 64) -> list[Kernel]:
         Kernel(
             "im2col 3x3, Numba CUDA", shape, Cost(F * 10 * n, 0),
             lambda draw: (draw.normal(*images),),
-            lambda backend, x: numba_cuda.im2col(x, window),
+            lambda backend, x: _numba_cuda().im2col(x, window),
         ),
         Kernel(
             "col2im 3x3, Numba CUDA", shape, Cost(F * 10 * n, 9 * n),
             lambda draw: (draw.normal(N * size * size, 9 * C),),
-            lambda backend, columns: numba_cuda.col2im(columns, window),
+            lambda backend, columns: _numba_cuda().col2im(columns, window),
         ),
         Kernel(
             "max-pool 2x2, Numba CUDA", shape, Cost(F * n + (F + 1) * m, 3 * m),
             lambda draw: (draw.normal(*images),),
-            lambda backend, x: numba_cuda.max_pool(x, pool),
+            lambda backend, x: _numba_cuda().max_pool(x, pool),
         ),
     ]  # fmt: skip
 
@@ -260,6 +258,12 @@ def _products(M: int) -> list[Kernel]:
             lambda backend, a, b: backend.matmul(a, b),
         )
     ]  # fmt: skip
+
+
+def _numba_cuda() -> Any:
+    from tinyconv.backends.cuda import numba_cuda  # imported only where it is installed
+
+    return numba_cuda
 
 
 def _host_generator() -> Any:

@@ -43,8 +43,7 @@ def features(card: str, network: str, batch: int, shape: tuple[int, int, int], w
     sets = [torch.rand((batch, *shape), device=device.device) for _ in range(SETS)]
     sets = [each.permute(0, 3, 1, 2) for each in sets]  # channels_last, as they lie
     if way == "graph-captured":
-        with torch.inference_mode():
-            model = captured(model)
+        model = captured(model)
     calls = [lambda x=x: model(x) for x in sets]
 
     def turn() -> float:

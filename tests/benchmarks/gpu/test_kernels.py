@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.gpu import kernels
-from benchmarks.gpu.kernel_list import Draw
+from benchmarks.gpu.kernel_list import Draw, numba_cuda_kernels
 from benchmarks.gpu.kernel_list import kernels as kernel_list
 from benchmarks.gpu.measuring import Ceilings
 from tests.benchmarks.gpu.fakes import FakeCard
@@ -49,6 +49,13 @@ def test_every_kernel_is_counted_by_hand():
 @pytest.mark.parametrize("name", COUNTED)
 def test_bytes_and_operations(name):
     assert tuple(KERNELS[name].cost) == COUNTED[name]
+
+
+def test_numba_cudas_kernels_are_counted_as_the_others():
+    """By what they compute; the pool has half as many channels here."""
+    columns, image, pool = (kernel.cost for kernel in numba_cuda_kernels(2, 4))
+    assert (columns, image) == (KERNELS["im2col 3x3"].cost, KERNELS["col2im 3x3"].cost)
+    assert [2 * each for each in pool] == list(KERNELS["max-pool 2x2"].cost)
 
 
 @pytest.mark.parametrize("name", KERNELS)
