@@ -44,7 +44,9 @@ def apply(backend: Backend, operation: str, *arguments: Any) -> Any:
     dy, x, parameter, *others = arguments
     count = len(inspect.signature(there).parameters) - 3  # all but x, parameter and keep
     *_, saved = there(x, parameter, *others[:count], True)
-    return getattr(backend, operation)(dy, saved, x, parameter, *others[count:])
+    back = getattr(backend, operation)
+    takes = len(inspect.signature(back).parameters)  # a sum needs neither x nor a parameter
+    return back(*(dy, saved, x, parameter, *others[count:])[:takes])
 
 
 def given(backend: Backend, argument: Any) -> Any:

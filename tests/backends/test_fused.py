@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import reference
-from tests.backends.calling import ACTIVATIONS, call
+from tests.backends.calling import ACTIVATIONS, call, name_of
 from tests.backends.test_normalization import EPSILON, parameters
 from tests.comparison import assert_close
 from tests.strategies import Convolution, Fill, batches, convolutions, fills
@@ -187,6 +187,37 @@ def test_batch_norm_block_with_relu(backend: Backend, dtype: str, shape, fill: F
     expected = reference.batch_norm_backward(dy * (z > 0), x, gamma, EPSILON)
     for result, value in zip(results, expected, strict=True):
         assert_close(result, value, dtype, scale=20)
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS, ids=name_of)
+@pytest.mark.parametrize(
+    "shapes", [((7, 5), (7, 5)), ((3, 40, 41, 3), (3, 40, 41, 3)), ((2, 3, 4), (1, 3, 1))], ids=str
+)
+def test_add_block(backend: Backend, dtype: str, function: Activation, shapes):
+    fill = Fill(3)
+    a, b = (fill(shape, dtype) for shape in shapes)
+    z = a + b
+    a.flat[0] = b.flat[0] = 0  # a sum in the bend of ReLU
+    expected, saved = call(backend, "activate", a + b, None, function)
+    for keep in (True, False):
+        (y,) = call(backend, "add_block", a, b, function, keep)
+        assert_close(y, expected, dtype)
+    dy = fill(z.shape, dtype)
+    wanted, _ = call(backend, "activate_backward", dy, saved, function, False)
+    assert_close(call(backend, "add_block_backward", dy, a, b, function), wanted, dtype)
+
+
+def test_add_block_of_transposed_arrays(backend: Backend, dtype: str):
+    a, b = Fill(1)((50, 300), dtype), Fill(2)((300, 50), dtype).T
+    (y,) = call(backend, "add_block", a, b, RELU, False)
+    np.testing.assert_array_equal(y, np.maximum(a + b, 0))
+
+
+def test_add_block_lets_nothing_vanish(backend: Backend, dtype: str):
+    a, b = np.zeros((2, 99, 99), dtype), np.ones((2, 99, 99), dtype)
+    a[0, 1, 2], a[0, 3, 4], b[1, 5, 6] = np.nan, np.inf, -np.inf
+    (y,) = call(backend, "add_block", a, b, RELU, False)
+    np.testing.assert_array_equal(y, np.maximum(a + b, 0))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -55,6 +55,15 @@ def test_a_constant_normalisation_is_folded_where_nothing_is_kept():
     assert planned(model, training=False, needed=None)[:3] == apart
 
 
+def test_a_sum_goes_together_with_its_relu():
+    x = Input((8, 8, 2), dtype="float64")
+    y = layers.Add(name="add", dtype="float64")([x, conv(2, padding="same")(x)])
+    model = Model(x, flat()(relu()(y)))
+    blocks = [("conv_block", "conv"), ("add_block", "add relu"), ("alone", "flat")]
+    for training, needed in ((True, True), (False, None)):
+        assert planned(model, training, needed) == blocks
+
+
 class OtherConv(layers.Conv2D):
     """The very same, but who knows."""
 

@@ -38,6 +38,17 @@ def shared():
     return mixed(Model(x, dense(3, "top", activation="softmax")(flat()(z))))
 
 
+def residual():
+    """Sums of two and of three branches with ReLU behind them, one branch frozen."""
+    x = Input((8, 8, 2), dtype="float64")
+    first, second = conv(2, padding="same", name="first"), conv(2, padding="same", name="second")
+    first.trainable = False
+    y = relu("relu_two")(layers.Add(name="two", dtype="float64")([x, first(x)]))
+    z = layers.Add(name="three", dtype="float64")([x, y, second(y)])
+    z = relu("relu_three")(z)
+    return mixed(Model(x, dense(3, "top", activation="softmax")(flat()(z))))
+
+
 def nested():
     x = Input((8, 8, 2), dtype="float64")
     inside = Sequential([Input((8, 8, 2), dtype="float64"), conv(), norm()], name="inside")
@@ -52,8 +63,8 @@ def half_frozen():
     return model
 
 
-MODELS = [book, normalized, shared, nested, half_frozen, siamese, two_by_two]
-CLASSIFIERS = [book, normalized, shared, nested, half_frozen]
+MODELS = [book, normalized, shared, residual, nested, half_frozen, siamese, two_by_two]
+CLASSIFIERS = [book, normalized, shared, residual, nested, half_frozen]
 
 
 def both_ways(compute):

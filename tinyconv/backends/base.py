@@ -243,6 +243,16 @@ class Backend(Execution, ABC):
     ) -> tuple[Array, Array | None, Array | None]:
         """-> (dx, dgamma (C,), dbeta (C,)); the last two are None unless `need_parameters`."""
 
+    @abstractmethod
+    def add_block(
+        self, a: Array, b: Array, activation: Activation, keep: bool
+    ) -> tuple[Array, Any]:
+        """y = activation(a + b), an axis of length 1 being repeated -> (y, saved)."""
+
+    @abstractmethod
+    def add_block_backward(self, dy: Array, saved: Any) -> Array:
+        """dy -> the slope of the sum: that of a and of b, but for axes that were repeated."""
+
     # ---- dropout ------------------------------------------------------------
 
     @abstractmethod

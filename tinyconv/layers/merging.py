@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyconv.backends import get_backend
-from tinyconv.backends.base import Array
+from tinyconv.backends.base import LINEAR, Array
 from tinyconv.geometry import Shape
 from tinyconv.layers.base import Cache, Gradients, Layer
 
@@ -65,16 +65,15 @@ class Add(Merge):
 
     def forward(self, x: Any, training: bool = False) -> tuple[Array, Cache]:
         """y = the sum of all inputs."""
-        arrays = self.prepare(x)
-        y = arrays[0] + arrays[1] if len(arrays) > 1 else arrays[0]
-        for each in arrays[2:]:
-            y = y + each
+        y, *others = arrays = self.prepare(x)
+        for each in others:
+            y, _ = get_backend().add_block(y, each, LINEAR, keep=False)
         return y, Cache(self, y.shape, shapes=[each.shape for each in arrays])
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Any, Gradients]:
         """dx_i = dy, summed over the axes along which x_i was repeated."""
         dy = self.check_backward(dy, cache)
-        return [_sum_to(dy, shape) for shape in cache.shapes], {}
+        return [sum_to(dy, shape) for shape in cache.shapes], {}
 
 
 class Concatenate(Merge):
@@ -143,7 +142,7 @@ def concatenate(inputs: list[Any], axis: int = -1, **base: Any) -> Any:
     return Concatenate(axis, **base)(inputs)
 
 
-def _sum_to(dy: Array, shape: tuple[int, ...]) -> Array:
+def sum_to(dy: Array, shape: tuple[int, ...]) -> Array:
     """dy summed over the axes that are longer than those of `shape`."""
     axes = tuple(axis for axis, n in enumerate(shape) if n != dy.shape[axis])
     return dy.sum(axis=axes, keepdims=True) if axes else dy

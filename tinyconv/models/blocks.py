@@ -5,6 +5,7 @@
     Affine      Conv2D (+ Activation) (+ MaxPooling2D)             conv_block
                 Dense (+ Activation)                               dense_block
     Normalized  BatchNormalization + Activation                    batch_norm_block
+    Summed      Add + Activation                                   add_block
     Folded      Conv2D or Dense + BatchNormalization (+ ...)       the same with another kernel
 
 Each computes what its layers would one after the other. Like a layer's, a block's cache is
@@ -21,6 +22,7 @@ from tinyconv.backends.base import LINEAR, Activation, Array
 from tinyconv.geometry import Window
 from tinyconv.layers import Conv2D
 from tinyconv.layers.base import Cache, Gradients, Layer
+from tinyconv.layers.merging import sum_to
 from tinyconv.models import folding
 
 
@@ -206,6 +208,37 @@ class Normalized(Block):
         dx, dgamma, dbeta = backend.batch_norm_block_backward(dy, saved, x, gamma, need)
         grads = {"gamma": dgamma, "beta": dbeta}
         return dx, {f"{path}/{key}": grads[key] for key in norm.params if need}
+
+
+class KeptSum(NamedTuple):
+    """The cache of a sum: as Kept, with the shapes of the inputs in place of their values."""
+
+    backend: Any
+    shapes: list[tuple[int, ...]]
+    saved: Any
+    shape: tuple[int, ...]
+
+
+class Summed(Block):
+    """The sum of branches with the activation behind it."""
+
+    operation = "add_block"
+
+    def forward(self, x: Any) -> tuple[Array, KeptSum | None]:
+        """activation(x_1 + ... + x_n), at least two."""
+        backend, inputs = get_backend(), self.calls[0].layer.prepare(x)
+        total, *others, last = inputs
+        for each in others:
+            total, _ = backend.add_block(total, each, LINEAR, False)
+        y, saved = backend.add_block(total, last, self.calls[1].function(), self.keep)
+        shapes = [each.shape for each in inputs]
+        return y, KeptSum(backend, shapes, saved, y.shape) if self.keep else None
+
+    def backward(self, dy: Any, cache: KeptSum) -> tuple[Any, Gradients]:
+        """Through the activation; then as Add, to every branch."""
+        dy = self.calls[-1].layer.check_slope(dy, cache.shape)
+        dz = cache.backend.add_block_backward(dy, cache.saved)
+        return [sum_to(dz, shape) for shape in cache.shapes], {}
 
 
 class Folded(Block):

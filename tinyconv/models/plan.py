@@ -39,14 +39,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyconv import config
 from tinyconv.backends.base import LINEAR
-from tinyconv.layers import Activation, BatchNormalization, Conv2D, Dense, MaxPooling2D, ReLU
+from tinyconv.layers import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    MaxPooling2D,
+    ReLU,
+)
 from tinyconv.layers.base import Layer
-from tinyconv.models.blocks import Affine, Alone, Block, Call, Folded, Normalized
+from tinyconv.models.blocks import Affine, Alone, Block, Call, Folded, Normalized, Summed
 
 if TYPE_CHECKING:
     from tinyconv.models.graph import Graph
 
 _FUNCTIONS = (Activation, ReLU)
+_JOINED: dict[type, type[Block]] = {BatchNormalization: Normalized, Add: Summed}
+_FIRST = (Conv2D, Dense, *_JOINED)
 _METHODS = frozenset(
     ["forward", "backward", "backward_parameters", "backward_input", "infer", "compute", "window"]
 )
@@ -133,8 +143,11 @@ class Plan:
     def _chain(self, number: int) -> list[int]:
         """The steps of the block that begins at this one."""
         chain, layer = [number], self.steps[number].layer
-        if not config.planning() or not _is_one_of(layer, Conv2D, Dense, BatchNormalization):
+        if not config.planning() or not _is_one_of(layer, *_FIRST):
             return chain
+        if type(layer) is Add:
+            several = len(self.steps[number].sources) > 1
+            return chain + (self._after(chain, *_FUNCTIONS) if several else [])
         if type(layer) is not BatchNormalization:
             norm = self._after(chain, BatchNormalization)
             if norm and self._folds(number, norm[0]):
@@ -184,10 +197,10 @@ class Plan:
         ]
         layer = calls[0].layer
         needs = keep, need_dx, keep and (self._frozen_too or layer.trains)
-        if not config.planning() or not _is_one_of(layer, Conv2D, Dense, BatchNormalization):
+        if not config.planning() or not _is_one_of(layer, *_FIRST):
             return Alone(calls, *needs)
-        if type(layer) is BatchNormalization:
-            kind = Alone if len(calls) == 1 else Normalized
+        if type(layer) in _JOINED:
+            kind = Alone if len(calls) == 1 else _JOINED[type(layer)]
             return kind(calls, *needs)
         pool = calls[-1].layer if type(calls[-1].layer) is MaxPooling2D else None
         if len(calls) > 1 and type(calls[1].layer) is BatchNormalization:

@@ -14,6 +14,7 @@ from tinyconv.backends.numba.normalization import Normalization
 from tinyconv.backends.numba.optimizers import Optimizers
 from tinyconv.backends.numba.pooling import Pooling
 from tinyconv.backends.numba.products import Products
+from tinyconv.backends.numba.sums import Sums
 from tinyconv.backends.numpy import NumpyBackend
 
 
@@ -26,6 +27,7 @@ class NumbaBackend(
     Losses,
     Optimizers,
     Gathering,
+    Sums,
     NumpyBackend,
 ):
     """The textbook's operations on the same arrays, several times faster."""

@@ -3,6 +3,7 @@
     conv_block         conv2d -> activate -> max_pool
     dense_block        matmul -> activate
     batch_norm_block   batch_norm (or normalize) -> activate
+    add_block          + -> activate
 
 and backward the same in reverse. Nothing is gained here but names: a backend that
 overrides a block and falls back to this for what it does not fuse gets the same numbers.
@@ -136,3 +137,14 @@ class Fused(Backend):
         backward = self.batch_norm_backward if by_batch else self.normalize_backward
         dx, dgamma, dbeta = backward(dz, x, gamma, mean, variance, epsilon)
         return (dx, dgamma, dbeta) if need_parameters else (dx, None, None)
+
+    def add_block(
+        self, a: Array, b: Array, activation: Activation, keep: bool
+    ) -> tuple[Array, Any]:
+        """y = f(a + b)."""
+        y, saved = self.activate(a + b, None, activation, overwrite=True)
+        return y, Activated(saved, activation, False) if keep else None
+
+    def add_block_backward(self, dy: Array, saved: Any) -> Array:
+        """dz = dy f'(a + b)."""
+        return self.activate_backward(dy, saved.saved, saved.activation, False)[0]
