@@ -77,6 +77,22 @@ def test_an_unknown_name_changes_nothing(choose, name: str):
     assert get_backend().name == "numpy"
 
 
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_only_a_gpu_computes_in_tf32(name: str):
+    use_backend("numpy")
+    with pytest.raises(ValueError, match="tf32: only the backend 'cupy' computes in TF32"):
+        use_backend(name, tf32=True)
+    assert get_backend().name == "numpy"
+
+
+def test_an_algorithm_that_the_gpu_does_not_have():
+    """Told also where there is no GPU."""
+    with pytest.raises(
+        ValueError, match=r"conv must be one of .*implicit_gemm.*Received: conv='x'"
+    ):
+        use_backend("cupy", conv="x")
+
+
 def python(code: str, **environment: str) -> str:
     """What a fresh Python prints, on either stream."""
     variables = {k: v for k, v in os.environ.items() if k != "TINYCONV_BACKEND"} | environment

@@ -170,6 +170,14 @@ def test_wrong_options_are_named(arguments, named):
     assert not Path("runs").exists()
 
 
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_written():
+    result = run("--backend", "cupy")
+    assert result.exit_code == 2
+    assert "needs an NVIDIA GPU" in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+    assert not Path("runs").exists()
+
+
 def command(*arguments):
     code = "from tinyconv.cli import main; main()"
     root = str(Path(tinyconv.__file__).resolve().parents[1])

@@ -21,7 +21,7 @@ _CLASSES = {
 _WITH_ALGORITHMS = ("numba", "cupy")
 _DEFAULT = os.environ.get("TINYCONV_BACKEND", "numba")
 
-_loaded: dict[tuple[str, str | None], Backend] = {}
+_loaded: dict[tuple[str, str | None, bool], Backend] = {}
 _current: Backend | None = None
 
 
@@ -50,11 +50,11 @@ def _gpu_runs() -> bool:
     return cupy_device.usable()
 
 
-def load(name: str, conv: str | None = None) -> Backend:
+def load(name: str, conv: str | None = None, tf32: bool = False) -> Backend:
     """The backend of that name, without making it the current one.
 
     Raises:
-        ValueError: for an unknown name, or a `conv` that the backend does not know.
+        ValueError: for an unknown name, or a `conv` or `tf32` that the backend does not know.
         RuntimeError: for "cupy" where no GPU runs a kernel, with what is missing.
     """
     if name not in _CLASSES:
@@ -64,11 +64,14 @@ def load(name: str, conv: str | None = None) -> Backend:
             f"conv: only the backends {list(_WITH_ALGORITHMS)} have several algorithms, "
             f"not {name!r}"
         )
-    if (name, conv) not in _loaded:
+    if tf32 and name != "cupy":
+        raise ValueError(f"tf32: only the backend 'cupy' computes in TF32, not {name!r}")
+    key = name, conv, bool(tf32)
+    if key not in _loaded:
         module, cls = _CLASSES[name]
-        options = {} if conv is None else {"conv": conv}
-        _loaded[name, conv] = getattr(importlib.import_module(module), cls)(**options)
-    return _loaded[name, conv]
+        asked = {k: v for k, v in {"conv": conv, "tf32": tf32}.items() if v not in (None, False)}
+        _loaded[key] = getattr(importlib.import_module(module), cls)(**asked)
+    return _loaded[key]
 
 
 class use_backend:  # noqa: N801  (reads as a function, works as a context manager)
@@ -81,9 +84,11 @@ class use_backend:  # noqa: N801  (reads as a function, works as a context manag
         conv: with "numba" or "cupy", the algorithm of every convolution that it can do ("im2col",
             "implicit_gemm", "direct", "pointwise", "winograd_2x2" or "winograd_4x4"); by
             default each gets the one that suits it.
+        tf32: with "cupy", whether products of float32 may round their factors to 10 bits of
+            mantissa, which is several times faster on the GPUs that have TF32.
 
     Raises:
-        ValueError: for an unknown name or algorithm.
+        ValueError: for an unknown name or algorithm, or `tf32` with another backend.
         RuntimeError: for "cupy" where no GPU runs a kernel, with what is missing.
 
     Example:
@@ -92,9 +97,9 @@ class use_backend:  # noqa: N801  (reads as a function, works as a context manag
         ...     model.predict(x)
     """
 
-    def __init__(self, name: str, conv: str | None = None) -> None:
+    def __init__(self, name: str, conv: str | None = None, tf32: bool = False) -> None:
         global _current
-        self._backend = load(name, conv)
+        self._backend = load(name, conv, tf32)
         self._previous, _current = _current, self._backend
 
     def __enter__(self) -> Backend:

@@ -36,6 +36,7 @@ class BackendName(str, enum.Enum):
 
     numba = "numba"
     numpy = "numpy"
+    cupy = "cupy"
 
 
 def train(
@@ -79,7 +80,7 @@ def train(
     if folder is not None:
         raise typer.BadParameter("a folder is given together with --resume only")
     if backend is not None:
-        tinyconv.use_backend(backend.value)
+        _use(backend.value)
     name, module, data = _load(dataset)
     options = {
         "dataset": name, "model": model.value, "epochs": epochs or _EPOCHS[name],
@@ -87,6 +88,13 @@ def train(
         "limit": limit,
     }  # fmt: skip
     _run(options, run_folder.new_folder(out, f"{name}-{model.value}"), name, module, data)
+
+
+def _use(backend: str) -> None:
+    try:
+        tinyconv.use_backend(backend)
+    except RuntimeError as error:  # no GPU, say
+        raise typer.BadParameter(str(error)) from None
 
 
 def _run(
@@ -97,7 +105,7 @@ def _run(
     data: tuple,
 ) -> None:
     """A run, or the rest of one: the same calls either way, so that the same comes out."""
-    tinyconv.use_backend(options["backend"])
+    _use(options["backend"])
     tinyconv.utils.set_random_seed(options["seed"])
     limit = options["limit"]
     (x_train, y_train), (x_test, y_test) = ((x[:limit], y[:limit]) for x, y in data)

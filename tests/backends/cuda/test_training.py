@@ -21,7 +21,7 @@ OPTIMIZERS = {  # a large epsilon: slopes near zero do not decide the sign of a 
 def on_the_host(monkeypatch: pytest.MonkeyPatch) -> CudaBackend:
     """`use_backend("cupy")` takes the host's device."""
     backend = CudaBackend(HostDevice())
-    monkeypatch.setitem(backends._loaded, ("cupy", None), backend)
+    monkeypatch.setitem(backends._loaded, ("cupy", None, False), backend)
     return backend
 
 

@@ -27,20 +27,23 @@ class CudaBackend(
     Args:
         device: what computes; by default the GPU, through CuPy.
         conv: an algorithm for all convolutions that it can do.
+        tf32: whether products of float32 may be computed in TF32, without a `device` of your own.
 
     Raises:
         RuntimeError: without a usable GPU, with what is missing.
         ValueError: if there is no such algorithm.
     """
 
-    def __init__(self, device: Device | None = None, conv: str | None = None) -> None:
+    def __init__(
+        self, device: Device | None = None, conv: str | None = None, tf32: bool = False
+    ) -> None:
         if conv is not None:
             check(conv)
         self._conv = conv
         if device is None:
             from tinyconv.backends.cuda.cupy_device import CupyDevice
 
-            device = CupyDevice()
+            device = CupyDevice(tf32)
         super().__init__(device)
 
     def to_numpy(self, x: Array) -> Array:
