@@ -1,7 +1,8 @@
 """Every algorithm of the CUDA backend's convolution, on the host, against the textbook.
 
 The chooser would give small problems one algorithm only; here each does all that it can.
-Shown is that the kernels compute the right numbers; that they are fast, only a GPU can show.
+Winograd's has a file of its own, test_winograd.py. Shown is that the kernels compute the right
+numbers; that they are fast, only a GPU can show.
 """
 
 from typing import Any
@@ -12,23 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.backends.test_algorithms import HALVES, Problem, inputs, problems
-from tests.backends.test_winograd import problems as winograd_problems
 from tests.backends.test_winograd_epilogue import textbook_epilogue
 from tests.comparison import assert_close
 from tests.strategies import Fill, fills
+from tinyconv.backends.base import Activation
 from tinyconv.backends.cuda import CudaBackend
-from tinyconv.backends.cuda.convolution import epilogue, im2col, implicit_gemm, winograd
+from tinyconv.backends.cuda.convolution import epilogue, im2col, implicit_gemm
 from tinyconv.backends.cuda.convolution.case import PLAIN, SHUT, ConvCase, Epilogue
-from tinyconv.backends.cuda.convolution.chooser import ALGORITHMS, choose
-from tinyconv.backends.cuda.convolution.winograd import F2, F4
+from tinyconv.backends.cuda.convolution.chooser import ALGORITHMS
 from tinyconv.backends.cuda.device import Device
 from tinyconv.backends.numpy import NumpyBackend
-from tinyconv.explain.algorithms import OPERATIONS
-from tinyconv.geometry import Window, slide
+from tinyconv.geometry import slide
 
 textbook = NumpyBackend()
 EXACT = pytest.mark.parametrize("name", ["im2col", "implicit_gemm", "pointwise"])
-WINOGRAD = pytest.mark.parametrize("algorithm", [F2, F4], ids=["F2", "F4"])
 DTYPES = st.sampled_from(["float32", "float64"])
 
 
@@ -198,75 +196,6 @@ def test_small_results_get_small_tiles(device: Device, monkeypatch: pytest.Monke
     assert implicit_gemm.tile_for(device, 128 * 199, 32, 1) == (32, 32)
 
 
-# ---- Winograd -----------------------------------------------------------------------
-
-
-def error(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Relative to the largest value, or to 1."""
-    assert actual.shape == expected.shape
-    return float(np.abs(actual - expected).max() / max(1.0, np.abs(expected).max()))
-
-
-@WINOGRAD
-@settings(max_examples=15)
-@given(problem=winograd_problems(), fill=fills(("normal", "sparse")), dtype=DTYPES)
-def test_winograd(device: Device, algorithm: Any, problem, fill: Fill, dtype: str):
-    N, window, C, F = problem
-    x, kernel, dz, _ = inputs(Problem(window, 1, N, C, F), fill, dtype)
-    exact = [array.astype("float64") for array in (x, kernel, dz)]
-    bound = winograd.ERROR[algorithm.m] if dtype == "float32" else 1e-13
-    z, _ = algorithm.forward(device, x, kernel, window, 1, PLAIN)
-    assert error(z, textbook.conv2d(exact[0], exact[1], window, 1)) <= bound
-    dx = algorithm.input_gradient(device, dz, kernel, window, 1)
-    assert error(dx, textbook.conv2d_input_gradient(exact[2], exact[1], window, 1)) <= bound
-    dkernel = algorithm.kernel_gradient(device, x, dz, window, 1)
-    assert error(dkernel, textbook.conv2d_kernel_gradient(exact[0], exact[2], window, 1)) <= bound
-    assert z.dtype == dx.dtype == dkernel.dtype == dtype
-
-
-@settings(max_examples=20)
-@given(
-    problem=winograd_problems(), seed=st.integers(0, 2**16), with_bias=st.booleans(),
-    relu=st.booleans(), how=st.sampled_from(["", "pool", "codes"]), dtype=DTYPES,
-)  # fmt: skip
-def test_winograd_with_many_ties(device: Device, problem, seed, with_bias, relu, how, dtype):
-    """F(2x2) of small integers is exact, so that maxima tie where they should."""
-    N, window, C, F = problem
-    fill = Fill(seed, values="ties")
-    x, kernel, bias = (fill(s, dtype) for s in ((N, *window.input, C), (3, 3, C, F), (F,)))
-    what = Epilogue(bias if with_bias else None, relu, how != "", how == "codes")
-    y, codes = F2.forward(device, x, kernel, window, 1, what)
-    expected, places = textbook_epilogue(x, kernel, window, what)
-    np.testing.assert_array_equal(y, expected)
-    if how == "codes":
-        np.testing.assert_array_equal(codes, places)
-    else:
-        assert codes is None
-
-
-@WINOGRAD
-def test_winograd_in_pieces(device: Device, algorithm: Any, monkeypatch: pytest.MonkeyPatch):
-    """Tiles that do not fit the cache are done some at a time, with the same result."""
-    problem = Problem(slide((14, 13), (3, 3), (1, 1), "same"), 1, 3, 9, 6)
-    monkeypatch.setattr(winograd, "LEAST_TILES", 5)
-    monkeypatch.setattr(winograd, "GRADIENT_BYTES", 20000)
-    properties = device.properties._replace(l2_bytes=1)
-    monkeypatch.setattr(device, "properties", properties)
-    compare(algorithm, device, problem, Fill(0), "float64", 1e-12)
-
-
-@WINOGRAD
-def test_winograd_after_large_pools(device: Device, algorithm: Any, dtype: str):
-    """What F(4x4) pools is the four pixels' maximum, up to rounding."""
-    window, fill = slide((11, 9), (3, 3), (1, 1), "same"), Fill(0)
-    x, kernel, bias = (fill(s, dtype) for s in ((2, 11, 9, 7), (3, 3, 7, 33), (33,)))
-    what = Epilogue(bias, True, True, True)
-    y, codes = algorithm.forward(device, x, kernel, window, 1, what)
-    expected, _ = textbook_epilogue(x.astype("f8"), kernel.astype("f8"), window, what)
-    assert np.abs(y - expected).max() <= (1e-4 if dtype == "float32" else 1e-12)
-    np.testing.assert_array_equal(codes == SHUT, y <= 0)
-
-
 # ---- NaN ------------------------------------------------------------------------------
 
 
@@ -325,6 +254,30 @@ def test_the_way_back_through_a_pool(device: Device, size, batch, filters, seed,
     assert_close(dbias, expected.sum(axis=(0, 1, 2)), dtype, scale=100)
 
 
+@pytest.mark.parametrize("conv", ALGORITHMS)
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("needs", [(True, True), (True, False), (False, True)])
+def test_a_block_by_each_algorithm(device: Device, conv: str, pool: bool, bias: bool, needs):
+    """dbias comes with dkernel, or from a pass of its own, or nobody wants it."""
+    backend, fill = CudaBackend(device, conv=conv), Fill(0)
+    size = 1 if conv == "pointwise" else 3
+    window = slide((7, 9), (size, size), (1, 1), "same")
+    pooling = slide((7, 9), *HALVES) if pool else None
+    x, kernel, shift = (fill(s, "float64") for s in ((3, 7, 9, 4), (size, size, 4, 5), (5,)))
+    there = x, kernel, shift if bias else None, window, 1, Activation("relu"), pooling, True
+    expected, kept = textbook.conv_block(*there)
+    y, saved = backend.conv_block(*there)
+    assert_close(y, expected, "float64", scale=10)
+    dy = fill(y.shape, "float64")
+    results = backend.conv_block_backward(dy, saved, x, kernel, *needs)
+    wanted = textbook.conv_block_backward(dy, kept, x, kernel, *needs)
+    for result, value in zip(results, wanted, strict=True):
+        assert (result is None) == (value is None)
+        if result is not None:
+            assert_close(result, value, "float64", scale=100)
+
+
 def test_no_images(host: CudaBackend, dtype: str):
     window = slide((9, 7), (3, 3), (1, 1), "same")
     x, kernel = np.ones((0, 9, 7, 5), dtype), np.ones((3, 3, 5, 6), dtype)
@@ -343,72 +296,3 @@ def test_arrays_of_another_shape_are_refused(host: CudaBackend, dtype: str):
         host.conv2d(x, kernel[:2], window, 1)
     with pytest.raises(ValueError, match="expected dz of shape"):
         host.conv2d_kernel_gradient(x, x[:, :8], window, 1)
-
-
-# ---- the choice -----------------------------------------------------------------------
-
-
-def chosen(shape: tuple, size: int, filters: int, stride: int = 1, **changes: Any) -> str:
-    N, H, W, C = shape
-    window = slide((H, W), (size, size), (stride, stride), "same")
-    case = ConvCase(N, window, C, filters, 1, np.dtype("float32"), "forward")
-    return choose(case._replace(**changes)).name
-
-
-def test_what_suits():
-    assert chosen((32, 28, 28, 1), 3, 32) == "implicit_gemm"
-    assert chosen((8, 56, 56, 64), 1, 256) == "pointwise"
-    assert chosen((8, 56, 56, 256), 1, 512, 2) == "pointwise"
-    assert chosen((32, 56, 56, 128), 3, 128) == "winograd_4x4"
-    assert chosen((32, 56, 56, 128), 3, 128, operation="dx") == "winograd_4x4"
-    assert chosen((512, 2, 2, 512), 3, 512) == "winograd_2x2"
-    assert chosen((32, 56, 56, 128), 3, 128, dtype=np.dtype("float64")) == "implicit_gemm"
-    assert chosen((32, 56, 56, 128), 3, 128, 2) == "implicit_gemm"
-    assert chosen((32, 56, 56, 128), 5, 128) == "implicit_gemm"
-    assert chosen((32, 56, 56, 128), 3, 128, groups=2) == "implicit_gemm"
-    assert chosen((1, 14, 14, 128), 3, 128) == "implicit_gemm"
-    assert chosen((32, 56, 56, 32), 3, 32) == "implicit_gemm"
-    assert chosen((32, 56, 56, 128), 3, 128, tf32=True) == "im2col"
-    assert chosen((32, 56, 56, 3), 3, 64, tf32=True) == "implicit_gemm"
-    assert chosen((32, 56, 56, 128), 3, 128, tf32=True, dtype=np.dtype("f8")) == "implicit_gemm"
-
-
-@settings(max_examples=100)
-@given(problem=problems(), asked=st.sampled_from([None, *ALGORITHMS]), tf32=st.booleans())
-def test_what_is_chosen_can_do_it_and_says_why(problem: Problem, asked: str | None, tf32: bool):
-    for operation in OPERATIONS:
-        case = case_of(problem, "float32", operation, tf32=tf32)
-        choice = choose(case, asked)
-        assert choice.algorithm is ALGORITHMS[choice.name]
-        assert choice.algorithm.reason_against(case) is None
-        assert choice.reason
-        if asked is not None and ALGORITHMS[asked].reason_against(case) is None:
-            assert choice[::2] == (asked, "asked for")
-        elif asked is not None:
-            assert choice.reason.startswith(f"{asked} cannot: ")
-
-
-@pytest.fixture(params=ALGORITHMS)
-def asking(request: pytest.FixtureRequest, host: CudaBackend) -> CudaBackend:
-    """A backend whose convolutions are all done by one algorithm."""
-    return CudaBackend(host.device, conv=request.param)
-
-
-def test_asked_for(asking: CudaBackend, monkeypatch: pytest.MonkeyPatch):
-    size = 1 if asking._conv == "pointwise" else 3
-    window: Window = slide((12, 12), (size, size), (1, 1), "same")
-    fill = Fill(0)
-    x, kernel = fill((2, 12, 12, 3), "float64"), fill((size, size, 3, 8), "float64")
-    calls = []
-    monkeypatch.setattr(
-        "tinyconv.backends.cuda.convolution.choose",
-        lambda case, asked: calls.append(choose(case, asked)) or calls[-1],
-    )
-    z = asking.conv2d(x, kernel, window, 1)
-    assert [each.name for each in calls] == [asking._conv]
-    assert_close(z, textbook.conv2d(x, kernel, window, 1), "float64", scale=100)
-
-
-def test_what_cannot_be_asked_for(host: CudaBackend):
-    with pytest.raises(ValueError, match=r"conv must be one of \['im2col', .*Received: conv='fft'"):
-        CudaBackend(host.device, conv="fft")
