@@ -290,6 +290,6 @@ def test_asked_for(name: str, monkeypatch: pytest.MonkeyPatch):
 def test_what_cannot_be_asked_for():
     with pytest.raises(ValueError, match=r"conv must be one of \['im2col', .*Received: conv='fft'"):
         use_backend("numba", conv="fft")
-    with pytest.raises(ValueError, match="only the backends .'numba', 'cupy'. have several algorithms"):
+    with pytest.raises(ValueError, match=r"only the backends .* have several"):
         use_backend("numpy", conv="im2col")
     assert load("numba", "im2col") is load("numba", "im2col") is not load("numba")
