@@ -164,3 +164,23 @@ def test_a_model_of_unknown_shape_says_what_to_do():
         ValueError, match=r"'sequential'.*Start with an Input.*build\(input_shape\)"
     ):
         model.summary()
+
+
+def test_the_optimizer_is_that_of_what_was_trained(capsys):
+    """Layers are unfrozen or frozen, and the model is not compiled again yet."""
+    texts = {}
+    for lib in (keras, tinyconv):
+        model = nested(lib)
+        model.compile("adam", "mse")
+        if lib is keras:
+            model.run_eagerly = True
+        model.train_on_batch(np.zeros((2, 4, 4, 3), "float32"), np.zeros((2, 1), "float32"))
+        texts[lib] = []
+        for trainable in (True, False):
+            model.layers[-3].trainable = trainable
+            texts[lib].append(printed(model, capsys, 80))
+    # (Keras prints what was trainable when the model was compiled.)
+    trained = [" Trainable params: 63 (252.00 B)", " Trainable params: 3 (12.00 B)"]
+    for ours, theirs, line in zip(texts[tinyconv], texts[keras], trained, strict=True):
+        assert line in ours
+        assert ours.splitlines()[-1] == theirs.splitlines()[-1] == " Optimizer params: 16 (68.00 B)"

@@ -96,3 +96,41 @@ def test_numbers_that_are_no_images_may_be_large():
         warnings.simplefilter("error")
         model.fit(np.full((N, 2), 300), np.zeros(N), verbose=0)
     assert model.optimizer.iterations == 1
+
+
+# ---- a softmax that has nothing to choose from --------------------------------------
+
+
+def told_of_softmax(do, *arguments, **more):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        do(*arguments, **more)
+    assert all(each.filename == __file__ for each in caught)
+    return [str(each.message) for each in caught if "softmax over one value" in str(each.message)]
+
+
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize(
+    "end",
+    [
+        [lambda: layers.Dense(1, activation="softmax")],
+        [lambda: layers.Dense(1), layers.Softmax],
+        [lambda: Sequential([layers.Dense(1), layers.Activation("softmax")])],
+    ],
+)
+def test_a_softmax_of_one_value_is_told_once(built, end):
+    start = [Input((6, 6, 2))] if built else []
+    model = Sequential([*start, layers.Flatten(), *(part() for part in end)], name="net")
+    compiling = told_of_softmax(model.compile, "sgd", "binary_crossentropy")
+    fitting = told_of_softmax(model.fit, X, np.ones(N), epochs=2, verbose=0)
+    fitting += told_of_softmax(model.fit, X, np.ones(N), verbose=0)
+    (message,) = compiling if built else fitting
+    assert len(compiling + fitting) == 1
+    assert message.startswith("Sequential 'net': the model ends with a softmax over one value")
+    assert "activation='sigmoid'" in message
+
+
+def test_other_ends_are_not_told_of():
+    for end in (layers.Dense(2, activation="softmax"), layers.Dense(1, activation="sigmoid")):
+        model = Sequential([Input((6, 6, 2)), layers.Flatten(), end])
+        assert told_of_softmax(model.compile, "sgd", "mse") == []

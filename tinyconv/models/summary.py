@@ -129,13 +129,16 @@ def _totals(model: Model) -> list[str]:
     """Numbers of parameters with the memory they take.
 
     Keras counts the optimizer's values into the total once they exist: its slots, the
-    step number (8 bytes) and the learning rate (4).
+    step number (8 bytes) and the learning rate (4). The slots are those of what was trained,
+    whatever has been frozen or unfrozen since.
     """
     trainable, frozen = _size(model.trainable_weights), _size(model.non_trainable_weights)
     sizes = {"Trainable": trainable, "Non-trainable": frozen}
     if model.optimizer is not None and model.optimizer.iterations:
-        slots = len(model.optimizer.slot_names())
-        sizes["Optimizer"] = (slots * trainable[0] + 2, slots * trainable[1] + 8 + 4)
+        slots, trained = len(model.optimizer.slot_names()), trainable
+        if (buffer := model._buffer) is not None:
+            trained = buffer.count, buffer.count * buffer.values.itemsize
+        sizes["Optimizer"] = (slots * trained[0] + 2, slots * trained[1] + 8 + 4)
     count, size = (sum(column) for column in zip(*sizes.values(), strict=True))
     sizes = {"Total": (count, size), **sizes}
     return [f" {title} params: {n:,} ({_readable(b)})" for title, (n, b) in sizes.items()]

@@ -52,6 +52,11 @@ class ParameterBuffer:
             view[...] = get_backend().asarray(variable.value)
             variable.value = view
 
+    @property
+    def count(self) -> int:
+        """Number of the parameters, without what lies between them."""
+        return sum(place.stop - place.start for place, _ in self._places)
+
     def views(self, flat: Array) -> list[Array]:
         """The parts of a flat array like `values`, one a parameter, in its shape."""
         return [flat[place].reshape(shape) for place, shape in self._places]

@@ -19,6 +19,7 @@ from tinyconv.training.batch import Batch
 from tinyconv.training.metric_set import MetricSet
 from tinyconv.training.objective import Objective
 from tinyconv.training.step import Trained, forward_and_loss, loss_error, train_step
+from tinyconv.training.warn import warn_user
 
 
 class Compiled(Layer):
@@ -32,6 +33,7 @@ class Compiled(Layer):
     _metric_set: MetricSet | None = None
     _buffer: ParameterBuffer | None = None
     _trained: Trained | None = None
+    _told_of_softmax = False
 
     # ---- what training needs of a model ----------------------------------------
 
@@ -131,6 +133,18 @@ class Compiled(Layer):
                     f"with {activation}; the loss takes the logits before it, as in Keras",
                     stacklevel=2,
                 )
+        self._told_of_softmax = False
+        self._warn_of_softmax()
+
+    def _warn_of_softmax(self) -> None:
+        """Tell once, when the shapes are known, that a softmax has nothing to choose from."""
+        for activation, shape in zip(self.final_activations, self.output_shapes, strict=False):
+            if activation == "softmax" and shape[-1] == 1 and not self._told_of_softmax:
+                self._told_of_softmax = True
+                warn_user(
+                    f"{self!r}: the model ends with a softmax over one value, which is always 1: "
+                    "nothing can be learnt. For one output take activation='sigmoid'"
+                )
 
     @property
     def loss(self) -> losses.Loss | list[losses.Loss | None] | None:
@@ -199,6 +213,7 @@ class Compiled(Layer):
     def _begin_training(self) -> None:
         """Make ready for `_train_batch`: call it once before the first of a run of steps."""
         assert self.optimizer is not None
+        self._warn_of_softmax()
         buffer = self._parameters()
         self.optimizer.accept(self.trainable_weights)
         self._trained = Trained(self, buffer)
