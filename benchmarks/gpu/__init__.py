@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks.gpu import card, kernels, layers, training
+from benchmarks.gpu import algorithms, card, kernels, layers, training
 from benchmarks.gpu.kernel_list import kernels as kernel_list
 from benchmarks.gpu.kernel_list import numba_cuda_kernels
 from benchmarks.gpu.measuring import ceilings
@@ -35,13 +35,16 @@ def run(options: Any) -> dict[str, Any]:
     torch = "torch" in options.contenders
     ways = card.class_of(card.CARDS["torch"]).ways if torch else ()
     found_kernels = [each for each in _kernels(device, options.quick) if _in(options, each.name)]
-    networks = {n: b for n, b in _networks(options.quick).items() if _in(options, f"layers of {n}")}
+    networks = _networks(options, "layers")
+    tried = _networks(options, "algorithms")
     steps = [case for case in training.cases(ways, options.quick) if _in(options, case.title)]
-    if not (found_kernels or networks or steps):
-        raise SystemExit(f"--only {options.only!r} is in no kernel, `layers of` or step")
+    if not (found_kernels or networks or tried or steps):
+        raise SystemExit(
+            f"--only {options.only!r} is in no kernel, no step, no `layers of` or `algorithms of`"
+        )
 
-    numbers: dict[str, Any] = {"card": device.describe(), "kernels": {}, "layers": {}}
-    numbers |= {"training": {}, "failed": {}}
+    parts = ("kernels", "algorithms", "layers", "training", "failed")
+    numbers: dict[str, Any] = {"card": device.describe(), **{part: {} for part in parts}}
     roofs = ceilings(device, options.rounds, options.quick)
     numbers["ceilings"] = roofs._asdict()
     print(_about(numbers["card"], roofs), flush=True)
@@ -58,6 +61,11 @@ def run(options: Any) -> dict[str, Any]:
     for kernel in found_kernels:
         work = partial(kernels.measure, device, kernel, roofs, options.rounds)
         attempt(kernel.name, "kernels", work)
+    for network, batch in tried.items():
+        work = partial(algorithms.measure, device, network, batch, options.rounds)
+        attempt(f"algorithms of {network}", "algorithms", work)
+    if numbers["algorithms"]:
+        print(algorithms.missed(numbers["algorithms"]))
     for network, batch in networks.items():
         work = partial(layers.measure, network, batch, roofs, options.rounds, torch)
         attempt(f"layers of {network}", "layers", work)
@@ -81,8 +89,9 @@ def _kernels(device: Any, quick: bool) -> list[Any]:
     return [*kernel_list(*size), *(numba_cuda_kernels(*size) if device.has_numba_cuda else [])]
 
 
-def _networks(quick: bool) -> dict[str, int]:
-    return {"cnn": 2} if quick else layers.NETWORKS
+def _networks(options: Any, what: str) -> dict[str, int]:
+    networks = {"cnn": 2} if options.quick else layers.NETWORKS
+    return {n: batch for n, batch in networks.items() if _in(options, f"{what} of {n}")}
 
 
 def _in(options: Any, title: str) -> bool:

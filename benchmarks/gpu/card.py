@@ -16,6 +16,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
+from benchmarks.convolution import Case
+
 # By whose work is measured; a string, since it is made in another process.
 CARDS = {
     "tinyconv": "benchmarks.gpu.card:CupyCard",
@@ -103,12 +107,21 @@ class CupyCard(Card):
         self._memory = self.xp.empty(self.cache_bytes, "float32")  # four times the cache
         self._value = 0
 
-    def backend(self, tf32: bool = False) -> Any:
-        """tinyconv's backend on this device."""
+    def backend(self, tf32: bool = False, conv: str | None = None) -> Any:
+        """tinyconv's backend on this device, with `conv` as in `use_backend`."""
         from tinyconv.backends.cuda import CudaBackend
         from tinyconv.backends.cuda.cupy_device import CupyDevice
 
-        return CudaBackend(CupyDevice(tf32=tf32))
+        return CudaBackend(CupyDevice(tf32=tf32), conv=conv)
+
+    def algorithms(self, case: Case) -> tuple[list[str], str]:
+        """Those that can do the convolution, and the one that is chosen for it."""
+        from tinyconv.backends.cuda.convolution.case import ConvCase
+        from tinyconv.backends.cuda.convolution.chooser import ALGORITHMS, choose
+
+        asked = ConvCase(*case[:5], np.dtype("float32"), case.operation)
+        able = [name for name, each in ALGORITHMS.items() if each.reason_against(asked) is None]
+        return able, choose(asked).name
 
     def record(self) -> Any:
         event = self.xp.cuda.Event()

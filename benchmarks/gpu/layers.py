@@ -64,9 +64,13 @@ def contenders(tf32: bool, torch: bool) -> list[Contender]:
 
 def by_tinyconv(card: str, tf32: bool, case: Case) -> Turn:
     """A turn of ours."""
-    device, window, groups = _the(card), case.window, case.groups
-    backend = device.backend(tf32)
-    generator = device.xp.random.default_rng(0)
+    device = _the(card)
+    return turn_of(device, device.backend(tf32), case)
+
+
+def turn_of(device: Any, backend: Any, case: Case) -> Turn:
+    """A turn of one of our backends on this device."""
+    generator, window, groups = device.xp.random.default_rng(0), case.window, case.groups
 
     def call() -> Callable[[], Any]:
         x, kernel, dz = (

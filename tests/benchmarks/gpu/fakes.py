@@ -18,10 +18,13 @@ class FakeCard(Card):
     def __init__(self):
         self.written = self.released = 0
 
-    def backend(self, tf32=False):
+    def backend(self, tf32=False, conv=None):
         from tinyconv.backends import load
 
         return load("numpy")
+
+    def algorithms(self, case):
+        return ["textbook", "again"], "textbook"
 
     def record(self):
         return time.perf_counter()
@@ -49,7 +52,7 @@ class FakeTorchCard(FakeCard):
 class Broken(FakeCard):
     """Its backend has no dropout."""
 
-    def backend(self, tf32=False):
+    def backend(self, tf32=False, conv=None):
         from tinyconv.backends.numpy import NumpyBackend
 
         class Backend(NumpyBackend):

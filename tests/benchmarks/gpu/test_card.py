@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.convolution import Case
 from benchmarks.gpu import card as cards
 from benchmarks.gpu.measuring import seconds_a_call
 from tinyconv.backends.cuda import cupy_device
+from tinyconv.geometry import slide
 
 EVENTS = []
 
@@ -91,6 +93,13 @@ def test_cupys_card(cupy):
     check(cupy, cupy.xp.freed)
     assert cupy.cache_bytes == 1000
     assert (cupy.backend(True).device.tf32, cupy.backend().device.tf32) == (True, False)
+
+
+def test_algorithms_that_can_do_a_case(cupy):
+    able, chosen = cupy.algorithms(Case(32, slide((28, 28), (1, 1), (1, 1), "same"), 8, 8, 1, "dx"))
+    assert able[:2] == ["im2col", "implicit_gemm"]
+    assert chosen == "pointwise"
+    assert cupy.backend(conv="im2col")._conv == "im2col"
 
 
 def test_what_the_card_says_of_itself(cupy):

@@ -51,6 +51,10 @@ def test_the_whole_command(device, tmp_path, capsys):
     assert list(found["kernels"]) == [kernel.name for kernel in kernels(2, 8)]
     assert all(len(each["seconds"]) == 2 for each in found["kernels"].values())
 
+    tried = found["algorithms"]
+    assert len(tried) == 2 * 3  # layers, operations
+    assert list(tried["cnn: 2x14x14x32 3x3 64 dx"]["medians"]) == ["textbook", "again"]
+
     layers = found["layers"]
     assert len(layers) == 2 * 2 * 3  # layers, precisions, operations
     contenders = {"tinyconv (cupy)", *(["cuDNN"] if TORCH else [])}
@@ -68,7 +72,8 @@ def test_the_whole_command(device, tmp_path, capsys):
     assert epoch["seconds_an_epoch"]["tinyconv (cupy)"] == 2 * median
 
     shown = capsys.readouterr().out
-    for title in ("no card at all, driver 0.0", "bias + ReLU", CNN, FEATURES, "steps/s"):
+    titles = "no card at all, driver 0.0", "bias + ReLU", CNN, FEATURES, "steps/s", "% faster for"
+    for title in titles:
         assert title in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -83,7 +88,7 @@ def test_what_fails_is_told_and_the_rest_goes_on(device, tmp_path, capsys):
     found = json.loads(numbers.read_text())["results"]
     assert found["failed"] == {"dropout": "RuntimeError: launch failed"}
     assert list(found["kernels"]) == ["gradient of dropout"]
-    assert found["layers"] == found["training"] == {}
+    assert found["layers"] == found["algorithms"] == found["training"] == {}
     assert "dropout failed: RuntimeError: launch failed" in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.conv import layers as layers_of
 from benchmarks.convolution import Case
-from benchmarks.gpu import layers
+from benchmarks.gpu import algorithms, layers
 from benchmarks.gpu.measuring import Ceilings
 from tests.reference import convolution as plain
 from tinyconv.explain.algorithms import OPERATIONS
@@ -108,3 +108,12 @@ def test_the_slowest_of_the_forward_passes_is_named():
         "d": found(0.9, True),
     })  # fmt: skip
     assert told.endswith("float32: at most 1.20 (b); TF32: at most 0.90 (d)")
+
+
+def test_a_choice_that_was_not_the_fastest_is_told():
+    found = {
+        "a": {"chosen": "im2col", "medians": {"im2col": 3e-6, "direct": 2e-6}},
+        "b": {"chosen": "direct", "medians": {"im2col": 3e-6, "direct": 2e-6}},
+    }
+    assert algorithms.missed(found).endswith("for 1 of 2; at worst 1.50 times (a)")
+    assert algorithms.row("a", found["a"]).split() == ["a", "im2col", "3.0*", "direct", "2.0"]
