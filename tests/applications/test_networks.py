@@ -147,6 +147,8 @@ def test_sizes_that_are_no_multiple_of_32(network, size):
         ({"weights": "ImageNet"}, ValueError, "None, 'imagenet' or the path.*'ImageNet'"),
         ({"weights": 3}, ValueError, "weights must be None.*Received: 3"),
         ({"weights": "."}, ValueError, r"Received: '\.', which is a folder"),
+        ({"weights": "https://x.org/w.h5"}, ValueError, r"'https://x.org/w.h5': .*download the f"),
+        ({"input_shape": (3, 64, 32)}, ValueError, r"channels come last: \(64, 32, 3\)$"),
         ({"weights": [np.zeros(9)] * 9}, ValueError, r"weights must be None.*Received: \[array"),
         ({"weights": np.zeros(9)}, ValueError, r"weights must be None.*Received: array"),
         ({"weights": "imagenet", "classes": 10}, ValueError, "1000 classes.*include_top=False"),

@@ -228,3 +228,25 @@ def test_a_layer_must_define_its_passes():
         layer.forward(np.zeros((1, 2)))
     with pytest.raises(TypeError, match="Empty 'empty' defines no backward"):
         layer.backward(np.zeros((1, 2)), None)
+
+
+@EVERY
+@pytest.mark.parametrize("value", ["no", "False", None, 2, 0.0, []], ids=repr)
+def test_trainable_is_true_or_false(make: type[Layer], value):
+    with pytest.raises(TypeError, match=r"'mine': trainable must be True or False\. Received: "):
+        build(make, trainable=value)
+    layer = build(make)
+    with pytest.raises(TypeError, match="'mine': trainable must be True or False"):
+        layer.trainable = value
+    assert layer.trainable is True
+    for fine in (np.bool_(False), 0):
+        layer.trainable = fine
+        assert layer.trainable is False
+
+
+def test_a_dense_layer_after_images_of_unknown_size():
+    images = layers.Input((None, None, 3))
+    flat = layers.Flatten()(images)
+    with pytest.raises(ValueError, match=r"fixed size.* or input_shape= .* GlobalAveragePooling2D"):
+        layers.Dense(2)(flat)
+    assert layers.Dense(2)(layers.GlobalAveragePooling2D()(images)).shape == (None, 2)

@@ -15,7 +15,13 @@ P = np.full((4, 3), 0.25)
 @pytest.mark.parametrize(
     ("make", "y_true", "message"),
     [
-        (SPARSE, np.zeros(4), "labels must be integers in .0, 3.*Received: dtype float64"),
+        (SPARSE, np.full(4, 0.5), "labels must be integers in .0, 3.*float64 that are no whole"),
+        (SPARSE, [0, 1, 2, np.nan], "no whole numbers"),
+        (SPARSE, [0, 1, 2, np.inf], "no whole numbers"),
+        (SPARSE, [0, 1, 2, 1e30], "no whole numbers"),
+        (SPARSE, [0.0, 1, 2, 3], "for the model has 3 outputs. Received: label 3"),
+        (SPARSE, [0.0, 1, 2, -1], "Received: label -1"),
+        (SPARSE, np.eye(4, 3), "For one-hot targets use categorical_crossentropy"),
         (SPARSE, [0, 1, 2, 3], "for the model has 3 outputs. Received: label 3"),
         (SPARSE, [0, 1, 2, -1], "Received: label -1"),
         (SPARSE, [0, 1, 2], r"of shape \(4,\). Received: shape \(3,\)"),
@@ -40,6 +46,27 @@ def test_targets_that_do_not_fit(make, y_true, message: str, from_logits: bool):
     arguments = {"from_logits": True} if from_logits and make is not SQUARED else {}
     with pytest.raises(ValueError, match=f"{make.__name__}: .*{message}"):
         make(**arguments)(y_true, P)
+
+
+def test_float_labels_that_are_whole_numbers():
+    labels = np.array([0, 2, 1, 2])
+    for given in (labels.astype("float32"), labels * 1.0, labels[:, None] * 1.0):
+        assert SPARSE()(given, P) == SPARSE()(labels, P)
+
+
+@pytest.mark.parametrize(
+    ("make", "y_true", "outputs"),
+    [
+        (BINARY, np.zeros(8), (8, 8, 8, 1)),
+        (BINARY, np.zeros(8, int), (8, 4, 1)),
+        (CATEGORICAL, np.eye(8, 3), (8, 7, 7, 3)),
+        (SQUARED, np.zeros(8), (8, 7, 7, 1)),
+        (SPARSE, np.zeros(8, int), (8, 7, 7, 3)),
+    ],
+)
+def test_a_forgotten_pooling(make, y_true, outputs):
+    with pytest.raises(ValueError, match="is a GlobalAveragePooling2D or a Flatten missing"):
+        make()(y_true, np.full(outputs, 0.5))
 
 
 @EVERY

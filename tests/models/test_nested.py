@@ -222,3 +222,11 @@ def test_the_activation_that_ends_an_inner_model_ends_the_outer_one():
     model = Sequential([Input((4,)), layers.Dense(5), end])
     assert model.final_activation == "softmax"
     assert model.final_activations == model.graph.final_activations == ["softmax"]
+
+
+def test_trainable_of_a_model_is_true_or_false():
+    model = Sequential([Input((3,)), layers.Dense(2)], name="outer")
+    with pytest.raises(TypeError, match=r"Sequential 'outer': trainable must be .* Received: 'no'"):
+        model.trainable = "no"
+    assert model.trainable
+    assert model.layers[0].trainable

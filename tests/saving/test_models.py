@@ -150,6 +150,11 @@ def test_names_of_files(tmp_path):
     for name in ("model.txt", "model"):
         with pytest.raises(ValueError, match=r"must end in \.keras or \.h5"):
             load_model(tmp_path / name)
+    for read in (load_model, model.load_weights):
+        with pytest.raises(
+            ValueError, match=r"address on the web.* download .*https://x\.org/m\.h5$"
+        ):
+            read("https://x.org/m.h5")
     with pytest.raises(FileNotFoundError, match=r"no file .*nothing\.keras"):
         load_model(tmp_path / "nothing.keras")
     model.save(str(tmp_path / "model.hdf5"))

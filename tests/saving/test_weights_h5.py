@@ -1,6 +1,7 @@
 """Weights to files and back, and to Keras and back."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -230,3 +231,22 @@ def test_weights_that_the_model_has_no_place_for_are_named(tmp_path):
     with pytest.raises(ValueError, match="no place for 2 of its weights: layers/dense_1/vars/0"):
         one.load_weights(path)
     assert_same(one, before)
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_told_and_read(ending, value, tmp_path):
+    """As Keras does, which says nothing."""
+    model = randomized(network(tinyconv), 1)
+    weights = model.get_weights()
+    weights[1][2] = value
+    weights[0][:] = 3e38  # whose sum is infinite, too
+    model.set_weights(weights)
+    file = tmp_path / f"w{ending}"
+    (model.save_weights if ".weights" in ending else model.save)(file)
+    other = network(tinyconv)
+    message = rf"w{re.escape(ending)}: there is NaN or infinity in .* Conv2D 'my_stem' \(bias\)\."
+    with pytest.warns(UserWarning, match=message) as told:
+        other.load_weights(file)
+    assert told[0].filename == __file__
+    assert_same(other, weights)

@@ -252,3 +252,12 @@ def test_a_seed_makes_a_run_repeat_bit_for_bit(name):
     assert any(
         (a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True)
     )
+
+
+def test_float_labels_are_taken_for_classes_if_they_are_whole():
+    x, y = problem()
+    models = [classifier(), classifier()]
+    for model, labels in zip(models, (y, y[:, None].astype("float32")), strict=True):
+        model.fit(x, labels, 5, epochs=2, class_weight={1: 2.0}, shuffle=False, verbose=0)
+    assert models[0].history.history == models[1].history.history
+    assert_same_weights(*models)

@@ -128,9 +128,12 @@ def _input_shape(owner: str, include_top: bool, weights: Any, tensor: Any, given
         )
     small = [n for n in shape[:2] if n is not None and n < _SMALLEST]
     if small:
+        hint = ""
+        if shape[0] in (1, 3) and shape[2] not in (1, 3):
+            hint = f". The channels come last: {(*shape[1:], shape[0])}"
         raise ValueError(
             f"{owner}: height and width must be at least {_SMALLEST}: the network halves them "
-            f"five times. {received}"
+            f"five times. {received}{hint}"
         )
     if files.is_imagenet(weights) and shape[2] != 3:
         raise ValueError(

@@ -12,7 +12,7 @@ from tinyconv import saving
 from tinyconv.data.cache import keras_home
 from tinyconv.data.download import fetch
 from tinyconv.saving import archive, legacy_h5, weights_h5
-from tinyconv.saving.errors import FileError, some
+from tinyconv.saving.errors import FileError, some, told_of_url
 from tinyconv.saving.hdf5 import read_names, reading, text
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def find(owner: str, weights: Any, published: Published) -> Path | None:
         told = reprlib.repr(weights)
         if file is not None:
             told = f"{str(weights)!r}, which is {'a folder' if file.is_dir() else 'no file'}"
+            if url := told_of_url(weights):
+                told = f"{str(weights)!r}: {url}"
         raise ValueError(
             f"{owner}: weights must be None, 'imagenet' or the path of a file. Received: {told}"
         )

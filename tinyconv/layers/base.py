@@ -9,7 +9,7 @@ from tinyconv import activations, config, registry
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import LINEAR, Activation, Array
 from tinyconv.geometry import Shape, checked_shape
-from tinyconv.layers.parameters import Parameters
+from tinyconv.layers.parameters import Parameters, switch
 from tinyconv.layers.symbolic import Drawable, is_symbolic
 
 Gradients = dict[str, Array]
@@ -78,7 +78,7 @@ class Layer(Parameters, Drawable):
             owner = cls if name is None else f"{cls} {name!r}"
             raise registry.unsupported(type(self), owner, unsupported)
         self.name = name if name is not None else registry.unique_name(cls)
-        self._trainable = bool(trainable)
+        self._trainable = switch(self, trainable)
         self.dtype = config.float_dtype(dtype)
         self.declared_shape = None if input_shape is None else checked_shape(input_shape, cls)
         self.params, self.state, self.regularizers = {}, {}, {}

@@ -37,7 +37,9 @@ class Dense(Affine):
         channels = input_shape[-1]
         if channels is None:
             raise ValueError(
-                f"{self!r}: the length of the last axis must be known. Received: {input_shape}"
+                f"{self!r}: the length of the last axis must be known. Received: {input_shape}. "
+                "Give the images a fixed size: Input((height, width, channels)), or input_shape= "
+                "of a pretrained network; or take GlobalAveragePooling2D in place of Flatten"
             )
         self.channels = channels
         self.add_kernel_and_bias((channels, self.units))

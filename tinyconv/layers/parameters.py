@@ -13,6 +13,17 @@ from tinyconv.layers.variable import Variable
 from tinyconv.regularizers import L1L2
 
 
+def switch(owner: Any, value: Any) -> bool:
+    """What `trainable` is set to.
+
+    Raises:
+        TypeError: for anything but True and False (or 1 and 0): "no" would be true.
+    """
+    if not isinstance(value, (bool, np.bool_, int, np.integer)) or value not in (0, 1):
+        raise TypeError(f"{owner!r}: trainable must be True or False. Received: {value!r}")
+    return bool(value)
+
+
 class Parameters:
     """The half of a layer that holds numbers, and computes nothing.
 
@@ -61,7 +72,7 @@ class Parameters:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = switch(self, value)
 
     @property
     def trains(self) -> bool:

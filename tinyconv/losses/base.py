@@ -12,6 +12,10 @@ from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import fits
 
+POOLING_MISSING = (
+    "The model predicts something at each place: is a GlobalAveragePooling2D or a Flatten missing "
+    "before its last layers?"
+)
 EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
 
@@ -163,6 +167,8 @@ def same_shape(loss: str, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array
         hint = ""
         if y_true.ndim == len(y_pred_shape) - 1 and y_true.dtype.kind in "iu":
             hint = ". For integer classes use sparse_categorical_crossentropy"
+        elif y_true.ndim <= 2 < len(y_pred_shape):
+            hint = f". {POOLING_MISSING}"
         raise ValueError(
             f"{loss}: expected targets of the predictions' shape {tuple(y_pred_shape)}. "
             f"Received: shape {y_true.shape}{hint}"

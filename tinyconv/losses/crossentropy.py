@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import fits
-from tinyconv.losses.base import Loss, clip, readable, same_shape
+from tinyconv.losses.base import POOLING_MISSING, Loss, clip, readable, same_shape
 
 
 class CrossEntropy(Loss):
@@ -49,33 +51,35 @@ class CrossEntropy(Loss):
 
 
 class SparseCategoricalCrossentropy(CrossEntropy):
-    """loss = -log p[label], labels being integers (N,) or (N, 1), p (N, K).
+    """loss = -log p[label], labels being whole numbers (N,) or (N, 1), p (N, K).
 
     Args:
         from_logits: whether predictions come without their softmax.
         reduction, name: see `Loss`.
 
     Raises:
-        ValueError: for labels that are not integers in [0, K).
+        ValueError: for labels that are not whole numbers in [0, K).
     """
 
     fused_activation = "softmax"
 
     def check_targets(self, y_true: Array, y_pred_shape: tuple[Any, ...]) -> Array:
-        """Integer labels of the predictions' shape less its last axis."""
+        """Integer labels of the predictions' shape less its last axis; 2.0 will do for 2."""
         classes = y_pred_shape[-1]
         if y_true.dtype.kind not in "iub":
-            raise ValueError(
-                f"{self.name}: labels must be integers in [0, {classes}). "
-                f"Received: dtype {y_true.dtype}. Convert labels with y.astype(int); "
-                "for one-hot targets use categorical_crossentropy"
-            )
+            if readable(y_true) and not _whole(y_true):
+                raise ValueError(
+                    f"{self.name}: labels must be integers in [0, {classes}). "
+                    f"Received: {y_true.dtype} that are no whole numbers; for probabilities of "
+                    "the classes use categorical_crossentropy"
+                )
+            y_true = y_true.astype("int64")
         if y_true.ndim == len(y_pred_shape) and y_true.shape[-1] == 1:
             y_true = y_true[..., 0]
         if not fits(y_true.shape, y_pred_shape[:-1]):
             flat = len(y_pred_shape) > 2 and y_true.ndim == 1
             hint = (
-                f"The model's output has shape {tuple(y_pred_shape)}: is a Flatten missing?"
+                f"The model's output has shape {tuple(y_pred_shape)}. {POOLING_MISSING}"
                 if flat
                 else "For one-hot targets use categorical_crossentropy"
             )
@@ -117,6 +121,13 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         slopes = xp.repeat(1 / total[:, None], p.shape[1], axis=1)
         slopes[index, targets] -= 1 / q[index, targets]
         return xp.log(total) - xp.log(q[index, targets]), slopes * free
+
+
+def _whole(numbers: Array) -> bool:
+    """Whether floats are whole numbers, of a size that a label may have."""
+    return not numbers.size or bool(
+        (numbers == np.floor(numbers)).all() and np.abs(numbers).max() < 2**31
+    )
 
 
 class _Smoothed(CrossEntropy):

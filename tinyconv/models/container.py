@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinyconv.layers.base import Layer
+from tinyconv.layers.parameters import switch
 from tinyconv.layers.variable import Variable
 from tinyconv.training.trainer import Trainer
 
@@ -48,7 +49,7 @@ class Container(Trainer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = switch(self, value)
         for layer in self.layers:
             layer.trainable = value
 

@@ -12,6 +12,13 @@ class FileError(ValueError):
     """A saved file is damaged, hostile, or does not fit; the message begins with its name."""
 
 
+def told_of_url(path: object) -> str:
+    """What to do about a path that is an address on the web; empty for others."""
+    if not str(path).startswith(("http://", "https://", "gs://", "s3://")):
+        return ""
+    return "an address on the web is not read: download the file first, and give its path"
+
+
 @contextlib.contextmanager
 def naming(file: Path) -> Iterator[None]:
     """Give every error that comes out of this block the name of the file.

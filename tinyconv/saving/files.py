@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyconv.saving import archive, legacy_h5, optimizer_state, weights_h5, whole_h5
 from tinyconv.saving.atomic import write_bytes
-from tinyconv.saving.errors import FileError
+from tinyconv.saving.errors import FileError, told_of_url
 from tinyconv.saving.hdf5 import made, reading
 from tinyconv.saving.matching import Matches
 
@@ -69,6 +69,7 @@ def load_model(
         OSError: if it is not of the format of its name.
         ImportError: if h5py is missing.
     """
+    _refuse_url("load_model", path)
     file = Path(path)
     if not file.name.endswith((_KERAS, *_HDF5)):
         raise ValueError(f"the name of a model's file must end in .keras or .h5. Received: {file}")
@@ -113,6 +114,7 @@ def load_weights(
         OSError: if it is not an HDF5 (or `.keras`) file.
         ImportError: if h5py is missing.
     """
+    _refuse_url("load_weights", path)
     file = Path(path)
     if not file.name.endswith((_KERAS, *_HDF5)):
         raise ValueError(
@@ -142,6 +144,11 @@ def _check(model: Model, file: Path, overwrite: bool) -> None:
     _require_built(model)
     if not overwrite and file.exists():
         raise FileExistsError(f"{file} exists, and overwrite=False")
+
+
+def _refuse_url(who: str, path: PathLike) -> None:
+    if told := told_of_url(path):
+        raise ValueError(f"{who}: {told}. Received: {path}")
 
 
 def _check_is_file(file: Path, missing: str) -> None:

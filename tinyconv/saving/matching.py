@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyconv.saving.errors import FileError
+from tinyconv.backends.base import Array
+from tinyconv.saving.errors import FileError, some
+from tinyconv.training.warn import warn_user
 
 if TYPE_CHECKING:
     from tinyconv.layers.base import Layer
@@ -68,5 +70,25 @@ class Matches:
     def assign(self) -> None:
         """Read all values, then overwrite the variables."""
         values = [np.asarray(dataset[()], variable.dtype) for variable, dataset in self._pairs]
+        self._warn_of_nan(values)
         for (variable, _), value in zip(self._pairs, values, strict=True):
             variable.assign(value)
+
+    def _warn_of_nan(self, values: Sequence[Array]) -> None:
+        """Keras reads such weights without a word; the model then answers NaN."""
+        spoilt = [
+            f"{variable.layer!r} ({variable.name})"
+            for (variable, _), value in zip(self._pairs, values, strict=True)
+            if not _finite(value)
+        ]
+        if spoilt:
+            warn_user(
+                f"{self.file}: there is NaN or infinity in the weights of {some(spoilt)}. They are "
+                "read as they are"
+            )
+
+
+def _finite(value: Array) -> bool:
+    """Whether there is neither NaN nor infinity; a sum, which is fast, shows it as a rule."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(value.sum()) or np.isfinite(value).all())
