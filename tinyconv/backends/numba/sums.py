@@ -19,13 +19,14 @@ def add_loops(a: Array, b: Array, y: Array, relu: bool) -> None:
     zero = y.dtype.type(0)
     for piece in prange((y.size + PIECE - 1) // PIECE):
         first, last = piece * PIECE, min(y.size, (piece + 1) * PIECE)
+        own_a, own_b, own_y = a[first:last], b[first:last], y[first:last]
         if relu:
-            for i in range(first, last):
-                total = a[i] + b[i]
-                y[i] = zero if total < zero else total  # NaN stays NaN
+            for i in range(own_y.size):
+                total = own_a[i] + own_b[i]
+                own_y[i] = zero if total < zero else total  # NaN stays NaN
         else:
-            for i in range(first, last):
-                y[i] = a[i] + b[i]
+            for i in range(own_y.size):
+                own_y[i] = own_a[i] + own_b[i]
 
 
 add_kernel = jit_parallel(add_loops)
