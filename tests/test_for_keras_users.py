@@ -38,7 +38,8 @@ def test_the_layer_of_ones_own(capsys):
 
 def test_fine_tuning_runs():
     rng = np.random.default_rng(0)
-    given = {"tc": tinyconv, "images": rng.random((4, 32, 32, 3)), "labels": np.array([0, 1, 0, 1])}
+    images = rng.integers(0, 256, (4, 32, 32, 3)).astype("uint8")
+    given = {"tc": tinyconv, "images": images, "labels": np.array([0, 1, 0, 1])}
     program = (
         PROGRAMS[1].replace('weights="imagenet"', "weights=None").replace("160, 160", "32, 32")
     )
@@ -48,3 +49,9 @@ def test_fine_tuning_runs():
     model = given["model"]
     assert model.history.epoch == [1]
     assert sum(w.numpy().size for w in model.trainable_weights) == 12_979_713
+    assert given["x"].min() < -90
+    assert not given["base"].trainable
+    assert given["base"].trainable_weights == []
+    model.trainable = False
+    with pytest.raises(ValueError, match="no layer is trainable"):
+        model.fit(given["x"], given["labels"], verbose=0)
