@@ -14,6 +14,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from tinyconv.backends.cuda.device import Device, Dim3, Properties, definitions,
 
 SHIM = Path(__file__).with_name("host.hpp")
 LIBRARIES = Path(__file__).parents[3] / "build" / "host_kernels"
+_one_at_a_time = threading.Lock()
 _OPTIONS = (
     "-fno-strict-aliasing",
     "-U_FORTIFY_SOURCE",  # which forbids longjmp between stacks
@@ -141,19 +144,22 @@ def _library(file: str, dtype: np.dtype[Any], wide: bool) -> ctypes.CDLL:
     options = (*_OPTIONS, *definitions(dtype, wide))
     key = hashlib.sha256("\0".join([text, *command, *options]).encode()).hexdigest()[:16]
     path = LIBRARIES / f"{file}-{key}.so"
-    if not path.exists():
-        LIBRARIES.mkdir(parents=True, exist_ok=True)
-        code = LIBRARIES / f"{file}-{key}-{os.getpid()}.cpp"
+    with _one_at_a_time:
+        if not path.exists():
+            _compile([*command, *options], text, path)
+        return ctypes.CDLL(str(path))
+
+
+def _compile(command: list[str], text: str, library: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        code, built = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         code.write_text(text, encoding="utf-8")
-        built = code.with_suffix(".so")
         done = subprocess.run(
-            [*command, *options, str(code), "-o", str(built)],
-            capture_output=True,
-            text=True,
-            check=False,
+            [*command, str(code), "-o", str(built)], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise RuntimeError(f"kernels/{file}.cu does not compile as C++:\n{done.stderr}")
-        code.unlink()
-        built.replace(path)
-    return ctypes.CDLL(str(path))
+            raise RuntimeError(f"{library.stem} does not compile as C++:\n{done.stderr}")
+        library.parent.mkdir(parents=True, exist_ok=True)
+        beside = library.with_suffix(f".{os.getpid()}")  # so that others see it when it is whole
+        shutil.copyfile(built, beside)
+        beside.replace(library)

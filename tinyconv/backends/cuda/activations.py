@@ -10,6 +10,7 @@ from tinyconv.backends.base import NEED_INPUT, Activation, Array
 from tinyconv.backends.cuda.base import OnDevice
 
 _BLOCK = 256  # threads, as channel_sums.cu has it
+_NARROW = 32  # numbers of a row that one thread takes by itself
 _ROWS = 64  # a share of the rows is at least so many, for each thread that adds them
 
 
@@ -62,14 +63,16 @@ class Activations(OnDevice):
         return dz, self._channel_sum(dz) if with_bias else None
 
     def _rows(self, kernel: str, first: Array, second: Array | None, result: Array) -> None:
-        """One block for each row of softmax.cu, with as many threads as a row has use for."""
+        """A thread for each row of softmax.cu, or a block of as many as the row has use for."""
         K = first.shape[-1]
-        block = 32
-        while block < min(K, _BLOCK):
-            block *= 2
         rows = first.size // max(K, 1)
+        arguments = first, second, K, result
+        if K <= _NARROW:
+            self.device.launch(f"softmax:{kernel}_narrow", first.dtype, rows, *arguments)
+            return
+        block = min(1 << (K - 1).bit_length(), _BLOCK)
         self.device.launch_blocks(
-            f"softmax:{kernel}", first.dtype, rows, block, first, second, K, result,
+            f"softmax:{kernel}", first.dtype, rows, block, *arguments,
             shared=block * first.itemsize,
         )  # fmt: skip
 

@@ -3,6 +3,8 @@
 //     row r:   x[r, 0] x[r, 1] ...  x[r, K-1]
 //     thread:    0       1     ...              then again from 0
 //
+// A narrow row, of ten classes say, has no work for a block: there a thread has a row.
+//
 //     y_k  = e^(z_k + b_k - max) / sum of these over the row
 //     dz_k = y_k (dy_k - sum over j of dy_j y_j)
 #include "common.cuh"
@@ -37,4 +39,31 @@ KERNEL(softmax_backward, (const T* dy, const T* y, int K, T* dz)) {
     for (int k = first; k < K; k += step) sum += dy[row + k] * y[row + k];
     sum = block_sum(sum, scratch);
     for (int k = first; k < K; k += step) dz[row + k] = y[row + k] * (dy[row + k] - sum);
+}
+
+KERNEL(softmax_narrow, (index_t rows, const T* z, const T* bias, int K, T* y)) {
+    GRID_STRIDE(row, rows) {
+        const T* from = z + row * K;
+        T* to = y + row * K;
+        T most = -INFINITE, sum = 0;
+        for (int k = 0; k < K; k++) {
+            const T value = bias ? from[k] + bias[k] : from[k];
+            to[k] = value;
+            if (value > most || value != value) most = value;
+        }
+        for (int k = 0; k < K; k++) {
+            to[k] = exp(to[k] - most);
+            sum += to[k];
+        }
+        for (int k = 0; k < K; k++) to[k] /= sum;
+    }
+}
+
+KERNEL(softmax_backward_narrow, (index_t rows, const T* dy, const T* y, int K, T* dz)) {
+    GRID_STRIDE(row, rows) {
+        const index_t first = row * K;
+        T sum = 0;
+        for (int k = 0; k < K; k++) sum += dy[first + k] * y[first + k];
+        for (int k = 0; k < K; k++) dz[first + k] = y[first + k] * (dy[first + k] - sum);
+    }
 }
