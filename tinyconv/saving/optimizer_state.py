@@ -119,7 +119,7 @@ def _assign(model: Model, head: list[Any], slots: list[tuple[int, str, Any]]) ->
     optimizer.build(buffer)
     views = {slot: buffer.views(flat) for slot, flat in optimizer.slots.items()}
     for index, slot, value in slots:
-        views[slot][index][...] = value
+        views[slot][index][...] = get_backend().asarray(value)
 
 
 def _places(optimizer: Any, parameters: int) -> list[tuple[int, str, str]]:

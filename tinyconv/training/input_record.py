@@ -186,7 +186,8 @@ def _foreign(
         if record is not None and remedy is not None:
             fact = (
                 f"{who} trained on values from {record.minimum:g} to {record.maximum:g} (mean "
-                f"{record.mean:.3g}), and {given} values from {x.min():g} to {x.max():g}"
+                f"{record.mean:.3g}), and {given} values from {float(x.min()):g} "
+                f"to {float(x.max()):g}"
             )
             return fact, remedy
     return None

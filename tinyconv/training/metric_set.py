@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyconv import metrics as metrics_lib
+from tinyconv.backends import get_backend
 from tinyconv.geometry import Shape
 from tinyconv.training.batch import Batch
 from tinyconv.training.objective import Objective, ObjectiveResult
@@ -76,13 +77,16 @@ class MetricSet:
 
     def add(self, result: ObjectiveResult, batch: Batch) -> None:
         """Count one batch more."""
-        samples = len(result.predictions[0])
+        samples, to_numpy = len(result.predictions[0]), get_backend().to_numpy
         self.total.update_state(result.value, samples)
         for index, metric in self.losses:
             metric.update_state(result.values[index], samples)
         for index, counted, metric in self.others:
             weight = batch.weights[index] if counted else None
-            metric.update_state(batch.y[index], result.predictions[index], weight)
+            y, p = batch.y[index], result.predictions[index]
+            if type(metric).__module__ != metrics_lib.__name__:  # a user's counts with NumPy
+                y, p, weight = (x if x is None else to_numpy(x) for x in (y, p, weight))
+            metric.update_state(y, p, weight)
 
 
 def _free_name(name: str, prefix: str, counted: bool, taken: set[str]) -> str:
