@@ -11,11 +11,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.harness import Costs, Result
 from benchmarks.lineup import KERAS, OURS, TORCH
-from benchmarks.plot import draw_bars as draw
+from benchmarks.plot import draw_bars
 from benchmarks.report import Case, as_numbers, table
 
 __all__ = ["draw", "run"]
@@ -67,6 +69,11 @@ def run(options: Any) -> dict[str, Any]:
     case = Case(TITLE, (), "import")
     print(table(case, results), flush=True)
     return {TITLE: {**as_numbers(case, results), "excluded": EXCLUDED}}
+
+
+def draw(numbers: Mapping[str, Any], path: Path) -> None:
+    """Bars of time and memory."""
+    draw_bars(numbers, path, grey="Python alone")
 
 
 def once(code: str) -> tuple[float, int, int]:

@@ -11,6 +11,7 @@ from tinyconv.explain.style import FAINT, INK, QUIET, clear_spines, new_figure
 
 # By the beginning of a contender's name; ours stands out.
 COLOURS = {
+    "tinyconv": "#0f3a80",
     "tinyconv (numba)": "#1f5fc4",
     "tinyconv (numba, AVX2)": "#6d9be0",
     "tinyconv (numpy)": "#9db4d6",
@@ -19,7 +20,7 @@ COLOURS = {
 }
 
 
-def draw_bars(numbers: Mapping[str, Any], path: Path) -> None:
+def draw_bars(numbers: Mapping[str, Any], path: Path, grey: str = "imports") -> None:
     """A row a case: time (quartiles as whiskers, ratio to the fastest peer) and peak memory."""
     heights = [0.62 + 0.34 * len(case["contenders"]) for case in numbers.values()]
     figure = new_figure(11, sum(heights) + 0.5)
@@ -30,7 +31,7 @@ def draw_bars(numbers: Mapping[str, Any], path: Path) -> None:
     for (time, memory), (title, case) in zip(rows, numbers.items(), strict=True):
         _times(time, title, case)
         _memory(memory, case)
-    rows[0][1].set_title("peak memory (grey: imports)", **TITLE)
+    rows[0][1].set_title(f"peak memory (grey: {grey})", **TITLE)
     note = "whiskers: quartiles of the rounds; ×: ratio to the fastest peer in the same round"
     figure.supxlabel(note, fontsize=8, color=FAINT)
     figure.savefig(path, dpi=150)
