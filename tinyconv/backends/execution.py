@@ -33,6 +33,10 @@ class Execution:
         """x as an array, left where it lies; cast if it is the host that casts."""
         return np.asarray(x, dtype)
 
+    def bring(self, x: Any) -> Any:
+        """An array of another backend as one of this."""
+        return np.asarray(x.get() if hasattr(x, "get") else x)  # CuPy's own way to the host
+
     def keep(self, arrays: Sequence[Any]) -> list[Any]:
         """Arrays that batches are taken from, where that is fast; None stays None."""
         return list(arrays)

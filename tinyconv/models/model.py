@@ -15,6 +15,7 @@ from tinyconv.layers.input import check_declared
 from tinyconv.layers.symbolic import Node, SymbolicTensor
 from tinyconv.models.container import Container
 from tinyconv.models.graph import Graph
+from tinyconv.models.moving import move
 from tinyconv.models.summary import summary_text
 from tinyconv.training.structure import in_order
 
@@ -34,6 +35,7 @@ class Model(Container):
 
     inputs: list[SymbolicTensor]  # empty until the shape of the input is known
     outputs: list[SymbolicTensor]
+    home: Any = None  # the array module of the backend that has the weights
     calls: list[Node]  # of its layers, in an order in which they can be made
 
     def __new__(cls, *arguments: Any, **named: Any) -> Model:
@@ -141,6 +143,8 @@ class Model(Container):
 
     def check_inputs(self, inputs: list[Any]) -> list[Array]:
         """The inputs as arrays, their shapes checked; grey images may lack the channel axis."""
+        if self.home is not get_backend().xp:
+            move(self)
         arrays = [get_backend().as_it_is(each) for each in inputs]
         for index, (declared, x) in enumerate(zip(self.declared_shapes, arrays, strict=False)):
             grey = declared[-1:] == (1,) and fits(x.shape[1:], declared[:-1])

@@ -83,10 +83,10 @@ class MetricSet:
             metric.update_state(result.values[index], samples)
         for index, counted, metric in self.others:
             weight = batch.weights[index] if counted else None
-            y, p = batch.y[index], result.predictions[index]
+            given = [batch.y[index], result.predictions[index], weight]
             if type(metric).__module__ != metrics_lib.__name__:  # a user's counts with NumPy
-                y, p, weight = (x if x is None else to_numpy(x) for x in (y, p, weight))
-            metric.update_state(y, p, weight)
+                given = [None if x is None else to_numpy(x) for x in given]
+            metric.update_state(*given)
 
 
 def _free_name(name: str, prefix: str, counted: bool, taken: set[str]) -> str:

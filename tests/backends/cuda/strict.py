@@ -76,6 +76,9 @@ class StrictArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __index__(self) -> int:
         return int(self.device.read(self))
 
+    def get(self) -> np.ndarray:
+        return self.device.read(self).copy()
+
     def item(self) -> Any:
         return self.device.read(self).item()
 

@@ -487,3 +487,23 @@ def test_streams_of_batches(on):
     assert arrays == batches
     for a, b in zip(expected, weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_model_moves_from_backend_to_backend(on):
+    x, y = data(64)
+    on("numpy")
+    compiled = {"optimizer": optimizers.Adam(), "loss": SPARSE, "metrics": ["accuracy"]}
+    _, _, model = trained(lambda: cnn(dropout=0), x, y, compiled, epochs=1)
+    expected = model.predict(x, verbose=0)
+    device = StrictDevice()
+    on(device)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-4)
+    model.fit(x, y, batch_size=8, verbose=0)
+    assert device.repeated > 0
+    assert model.optimizer.iterations == 16
+    expected = model.predict(x, verbose=0)
+    on("numpy")
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-4)
+    model.fit(x, y, batch_size=8, verbose=0)
+    assert all(type(w.value) is np.ndarray for w in model.weights)
+    assert all(type(slot) is np.ndarray for slot in model.optimizer.slots.values())

@@ -49,6 +49,10 @@ class Steps(Dropping, Gathering):
         self.device.upload(values, there)
         return there if dtype is None else there.astype(dtype, copy=False)
 
+    def bring(self, x: Any) -> Any:
+        """From the host."""
+        return self.asarray(x)
+
     def keep(self, arrays: Sequence[Any]) -> list[Any]:
         """All on the device, if they are small beside what is free there."""
         total = sum(each.nbytes for each in arrays if each is not None)
