@@ -76,13 +76,6 @@ def test_every_python_thread_and_blas_obey():
     assert set(blas_threads()) == {1}
 
 
-def test_a_number_set_during_a_product_holds_after_it():
-    threads.for_each(lambda index: tinyconv.set_num_threads(1), 1)
-    assert set(blas_threads()) == {1}
-    threads.for_each(lambda index: tinyconv.set_num_threads(MOST), 1)
-    assert set(blas_threads()) == {MOST}
-
-
 @pytest.mark.parametrize(
     ("count", "error", "message"),
     [

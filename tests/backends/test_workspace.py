@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinyconv.backends.numba import workspace
-from tinyconv.backends.numba.workspace import ALIGNMENT, SMALLEST, Pool, scratch
+from tinyconv.backends.numba.workspace import ALIGNMENT, SMALLEST, Pool
 
 LARGE = SMALLEST  # bytes, the fewest that the pool looks after
 
@@ -145,28 +145,16 @@ def test_threads_never_share_memory(pool: Pool):
     assert pool.free_bytes <= pool.capacity
 
 
-def test_scratch_belongs_to_the_thread_and_returns_with_its_end():
-    mine = scratch((LARGE,), np.uint8)
-    assert address(scratch((4, 8), np.float32)) == address(mine)
-    seen: list[int] = []
-    worker = threading.Thread(target=lambda: seen.append(address(scratch((LARGE,), np.uint8))))
-    worker.start()
-    worker.join()
-    assert seen != [address(mine)]
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_fork_leaves_the_lock_open_and_nothing_waiting(monkeypatch):
     """What the child does after a fork; tests/backends/test_threads.py forks in earnest."""
     monkeypatch.setattr(workspace, "_pool", pool := Pool(16 * LARGE))
     kept = pool.empty((LARGE,), np.uint8)
     freed = pool.empty((LARGE,), np.uint8)
-    old_scratch = scratch((LARGE,), np.uint8)
     del freed
     pool._lock.acquire()
     workspace._forget()
     assert pool.free_bytes == 0
-    assert address(scratch((LARGE,), np.uint8)) != address(old_scratch)
     where = address(kept)
     del kept  # taken before the fork, given back after it
     assert address(pool.empty((LARGE,), np.uint8)) == where

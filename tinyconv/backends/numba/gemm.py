@@ -160,27 +160,31 @@ gemm_kernel = jit_parallel(gemm_loops)
 # ---- the way to them -----------------------------------------------------------------
 
 
-def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) -> Array:
+def matmul(
+    a: Array, b: Array, bias: Array | None = None, relu: bool = False, out: Array | None = None
+) -> Array:
     """relu(a @ b + bias), a (M, K), b (K, N), bias (N,), all of one dtype -> (M, N).
 
-    Tiny products go to BLAS, for which the way is shorter and which starts no threads of its
-    own for them; all others to the kernels here.
+    With `out`, contiguous, the result is written there. Tiny products go to BLAS, for which the
+    way is shorter and which starts no threads of its own for them; all others to the kernels here.
     """
     (M, K), N = a.shape, b.shape[1]
     if b.shape[0] != K:
         raise ValueError(f"matmul: expected b with {K} rows, as a has columns. Received: {len(b)}")
     if M * N * K <= TINY or K == 0 or a.dtype not in KINDS or a.dtype != b.dtype:
         with np.errstate(all="ignore"):  # kernels are silent about NaN and infinity, too
-            c = np.matmul(a, b)
+            c = np.matmul(a, b, out=out)
         if bias is not None:
             c += bias
         return np.maximum(c, 0, out=c) if relu else c
     bias = np.zeros(N, a.dtype) if bias is None else np.ascontiguousarray(bias)
+    c = empty((M, N), a.dtype) if out is None else out
     if M == 1:
-        return vector_matmul(a[0], b, bias, relu).reshape(1, N)
+        c[0] = vector_matmul(a[0], b, bias, relu)
+        return c
     if N == 1:
-        return vector_matmul(b[:, 0], a.T, bias.repeat(M), relu).reshape(M, 1)
-    c = empty((M, N), a.dtype)
+        c[:, 0] = vector_matmul(b[:, 0], a.T, bias.repeat(M), relu)
+        return c
     (A, a_row, a_col), (B, b_row, b_col) = _strided(a), _strided(b)
     C, c_row, c_col, bias_row, bias_col = c.reshape(-1), N, 1, 0, 1
     if b_col != 1 and M * N + M * K * (a_col == 1) < N * K:

@@ -136,27 +136,10 @@ class Pool:
 
 _pool = Pool(CAPACITY)
 empty = _pool.empty
-_own = threading.local()
-
-
-def scratch(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Memory of this thread, its contents valid until the thread asks again.
-
-    For columns and the like, never for results. What another core has written last
-    would have to be fetched from there before it can be overwritten.
-    """
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    if getattr(_own, "memory", None) is None or _own.memory.nbytes < size:
-        _own.memory = _pool.empty((max(size, SMALLEST),), np.uint8)
-    memory: Array = _own.memory
-    return memory[:size].view(dtype).reshape(shape)
 
 
 def _forget() -> None:
     """After a fork: another thread of the parent may have held the lock, halfway through."""
-    global _own
-    _own = threading.local()
     _pool.forget()
 
 

@@ -1,6 +1,6 @@
 """Convolution on the CPU: several algorithms behind one contract (case.py).
 
-    im2col           the columns written out, BLAS multiplies: the one to learn from
+    im2col           the columns written out, then a product: the one to learn from
     implicit_gemm    the same product without the columns
     direct           few channels, the first layer of a network
     pointwise        1x1, a plain product
@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyconv.backends.base import Activation, Array
-from tinyconv.backends.numba.convolution import im2col
 from tinyconv.backends.numba.convolution.case import PLAIN, ConvCase, Epilogue
 from tinyconv.backends.numba.convolution.chooser import check, choose
+from tinyconv.backends.numba.convolution.columns import col2im, im2col
 from tinyconv.backends.numba.convolution.epilogue import unpooled
 from tinyconv.backends.numpy import NumpyBackend
 from tinyconv.backends.numpy.fused import Activated, Convolved
@@ -56,12 +56,13 @@ class Convolution(NumpyBackend):
     # ---- single operations ------------------------------------------------------
 
     def im2col(self, x: Array, window: Window) -> Array:
-        """As the textbook's, a band of output rows at a time."""
-        return im2col.im2col(x, window)
+        """As the textbook's; the rows of all images are shared out."""
+        return im2col(np.ascontiguousarray(x), window, 0, len(x) * window.output[0])
 
     def col2im(self, columns: Array, window: Window) -> Array:
-        """Each image gathers its own."""
-        return im2col.col2im(columns, window)
+        """Each row of each image gathers its own."""
+        (OH, OW), copies = window.output, np.ascontiguousarray(columns)
+        return col2im(copies, len(copies) // (OH * OW), window)
 
     def conv2d(self, x: Array, kernel: Array, window: Window, groups: int) -> Array:
         """z by the chosen algorithm."""

@@ -3,13 +3,18 @@
 im2col copies the C channels of a pixel in one go. With one or three channels there
 is little to copy in one go, so then the columns are laid out the other way round,
 one tap after the other, and the copy runs along the image.
+
+Source: Chellapilla, Puri, Simard 2006, "High performance convolutional neural networks for
+document processing".
 """
 
 from __future__ import annotations
 
+from numba import prange
+
 from tinyconv.backends.base import Array
-from tinyconv.backends.numba._jit import jit
-from tinyconv.backends.numba.workspace import scratch
+from tinyconv.backends.numba._jit import jit_parallel
+from tinyconv.backends.numba.workspace import empty
 from tinyconv.geometry import Window
 
 FEW_CHANNELS = 3  # up to which im2col runs along the image instead of the channels
@@ -29,59 +34,59 @@ def im2col_loops(
     """
     _, H, W, C = x.shape
     zero = x.dtype.type(0)
-    for r in range(first, last):
-        n, i = r // OH, r % OH
+    for row in prange(last - first):
+        n, i = (first + row) // OH, (first + row) % OH
         for j in range(OW):
-            column = columns[(r - first) * OW + j]
+            column = columns[row * OW + j]
             for k in range(KH):
                 h = i * SH + k * DH - top
                 for l in range(KW):
                     w = j * SW + l * DW - left
-                    tap = (k * KW + l) * C
+                    tap = column[(k * KW + l) * C : (k * KW + l + 1) * C]
                     if 0 <= h < H and 0 <= w < W:
+                        pixel = x[n, h, w]
                         for c in range(C):
-                            column[tap + c] = x[n, h, w, c]
+                            tap[c] = pixel[c]
                     else:
                         for c in range(C):
-                            column[tap + c] = zero
+                            tap[c] = zero
 
 
-im2col_kernel = jit(im2col_loops)
+im2col_kernel = jit_parallel(im2col_loops)
 
 
 def col2im_loops(
-    columns: Array, dx: Array, first: int, h_first: int, h_last: int, OW: int, KH: int, KW: int,
-    SH: int, SW: int, DH: int, DW: int, top: int, left: int,
+    columns: Array, dx: Array, OH: int, OW: int, KH: int, KW: int, SH: int, SW: int, DH: int,
+    DW: int, top: int, left: int,
 ) -> None:  # fmt: skip
-    """dx[h, w, c] = sum of columns[(i, j), (k, l, c)] over all i*SH + k*DH - top = h, same for w.
+    """dx[n, h, w, c] = sum of columns[(n, i, j), (k, l, c)] over i*SH + k*DH - top = h, w likewise.
 
     Gather form: each row h of the image collects its own copies, so that no two
-    threads ever write the same pixel. `columns` starts with output row `first`.
+    threads ever write the same pixel.
     """
-    _, W, C = dx.shape
-    OH = columns.shape[0] // OW
+    N, H, W, C = dx.shape
     zero = dx.dtype.type(0)
-    for h in range(h_first, h_last):
+    for row in prange(N * H):
+        n, h = row // H, row % H
         for w in range(W):
+            pixel = dx[n, h, w]
             for c in range(C):
-                dx[h, w, c] = zero
+                pixel[c] = zero
         for k in range(KH):
-            if (h + top - k * DH) % SH != 0:
-                continue
-            i = (h + top - k * DH) // SH - first
-            if i < 0 or i >= OH:
+            i = (h + top - k * DH) // SH
+            if (h + top - k * DH) % SH != 0 or i < 0 or i >= OH:
                 continue
             for j in range(OW):
-                column = columns[i * OW + j]
+                column = columns[(n * OH + i) * OW + j]
                 for l in range(KW):
                     w = j * SW + l * DW - left
                     if 0 <= w < W:
-                        tap = (k * KW + l) * C
+                        pixel, tap = dx[n, h, w], column[(k * KW + l) * C : (k * KW + l + 1) * C]
                         for c in range(C):
-                            dx[h, w, c] += column[tap + c]
+                            pixel[c] += tap[c]
 
 
-col2im_kernel = jit(col2im_loops)
+col2im_kernel = jit_parallel(col2im_loops)
 
 
 def im2col_by_tap_loops(
@@ -91,14 +96,14 @@ def im2col_by_tap_loops(
     """The same transposed, (KH*KW*C, rows * OW): the innermost loop runs along the image."""
     _, H, W, C = x.shape
     zero = x.dtype.type(0)
-    for tap in range(KH * KW * C):
-        k, l, c = tap // (KW * C), tap // C % KW, tap % C
-        j_first = min(max(0, (left - l * DW + SW - 1) // SW), OW)  # before it, w < 0
-        j_last = max(j_first, min(OW, (W - 1 + left - l * DW) // SW + 1))  # from it on, w >= W
-        for r in range(first, last):
-            n, i = r // OH, r % OH
+    for row in prange(last - first):
+        n, i = (first + row) // OH, (first + row) % OH
+        for tap in range(KH * KW * C):
+            k, l, c = tap // (KW * C), tap // C % KW, tap % C
+            j_first = min(max(0, (left - l * DW + SW - 1) // SW), OW)  # before it, w < 0
+            j_last = max(j_first, min(OW, (W - 1 + left - l * DW) // SW + 1))  # from it, w >= W
             h = i * SH + k * DH - top
-            column = columns[tap, (r - first) * OW : (r - first + 1) * OW]
+            column = columns[tap, row * OW : (row + 1) * OW]
             if h < 0 or h >= H:
                 for j in range(OW):
                     column[j] = zero
@@ -114,23 +119,31 @@ def im2col_by_tap_loops(
                 inside[j] = pixels[j * SW]
 
 
-im2col_by_tap_kernel = jit(im2col_by_tap_loops)
+im2col_by_tap_kernel = jit_parallel(im2col_by_tap_loops)
 
 
-def columns_of(x: Array, window: Window, first: int, last: int) -> Array:
-    """im2col of the output rows from first to last - 1, counted over the batch."""
+def im2col(x: Array, window: Window, first: int, last: int) -> Array:
+    """The columns of the output rows from first to last - 1, counted over the batch."""
     C, (OH, OW) = x.shape[3], window.output
     shape = ((last - first) * OW, window.size[0] * window.size[1] * C)
     if C > FEW_CHANNELS:
-        columns = scratch(shape, x.dtype)
-        im2col_kernel(x, columns, first, last, OH, OW, *steps(window))
+        columns = empty(shape, x.dtype)
+        im2col_kernel(x, columns, first, last, OH, OW, *_steps(window))
         return columns
-    by_tap = scratch(shape[::-1], x.dtype)
-    im2col_by_tap_kernel(x, by_tap, first, last, OH, OW, *steps(window))
+    by_tap = empty(shape[::-1], x.dtype)
+    im2col_by_tap_kernel(x, by_tap, first, last, OH, OW, *_steps(window))
     return by_tap.T
 
 
-def steps(window: Window) -> tuple[int, ...]:
+def col2im(columns: Array, N: int, window: Window) -> Array:
+    """dx (N, H, W, C): each pixel is the sum of its copies in the columns of N images."""
+    C = columns.shape[1] // (window.size[0] * window.size[1])
+    dx = empty((N, *window.input, C), columns.dtype)
+    col2im_kernel(columns, dx, *window.output, *_steps(window))
+    return dx
+
+
+def _steps(window: Window) -> tuple[int, ...]:
     """KH, KW, SH, SW, DH, DW, top, left: plain ints for the kernels."""
     (top, _), (left, _) = window.padding
     return (*window.size, *window.strides, *window.dilation, top, left)
