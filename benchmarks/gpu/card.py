@@ -108,11 +108,10 @@ class CupyCard(Card):
         self._value = 0
 
     def backend(self, tf32: bool = False, conv: str | None = None) -> Any:
-        """tinyconv's backend on this device, with `conv` as in `use_backend`."""
-        from tinyconv.backends.cuda import CudaBackend
-        from tinyconv.backends.cuda.cupy_device import CupyDevice
+        """tinyconv's backend on this device; the arguments are those of `use_backend`."""
+        from tinyconv.backends import load
 
-        return CudaBackend(CupyDevice(tf32=tf32), conv=conv)
+        return load("cupy", conv, tf32)
 
     def algorithms(self, case: Case) -> tuple[list[str], str]:
         """Those that can do the convolution, and the one that is chosen for it."""

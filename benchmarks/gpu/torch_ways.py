@@ -25,7 +25,7 @@ WARM_UPS = 3  # before a graph is captured, on another stream, as PyTorch wants 
 def fit(card: str, network: str, batch: int, steps: int, way: str) -> Turn:
     """A turn is an epoch; it returns the seconds a step."""
     device = made(card)
-    exact()
+    set_precision(tf32=False)
     trained = training.torch_fitting(
         network, None, fused=True, device=device.device,
         compiled=way == "compiled", captured=captured if way == "graph-captured" else None,
@@ -33,10 +33,12 @@ def fit(card: str, network: str, batch: int, steps: int, way: str) -> Turn:
     return by_events(device, training.epoch(trained, network, batch, steps), steps)
 
 
-def features(card: str, network: str, batch: int, shape: tuple[int, int, int], way: str) -> Turn:
+def features(
+    card: str, network: str, batch: int, shape: tuple[int, int, int], tf32: bool, way: str
+) -> Turn:
     """A turn returns the seconds of a batch, several of them one after the other."""
     device = made(card)
-    exact()
+    set_precision(tf32)
     model: Any = torch_networks.build(network, shape).eval().to(device.device)
     if way == "compiled":
         model = torch.compile(model)
@@ -53,9 +55,9 @@ def features(card: str, network: str, batch: int, shape: tuple[int, int, int], w
     return turn
 
 
-def exact() -> None:
-    """float32 without TF32, and the fastest of cuDNN's algorithms."""
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+def set_precision(tf32: bool) -> None:
+    """float32 with TF32 or without, and the fastest of cuDNN's algorithms."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True
 
 

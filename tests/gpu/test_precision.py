@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tinyconv.backends.cuda import CudaBackend
-from tinyconv.backends.cuda.cupy_device import CupyDevice
+from tinyconv.backends import load
 from tinyconv.geometry import slide
 
 # 1 + 2^-12 is a float32; TF32 has 10 bits of mantissa, and rounds it to 1.
@@ -40,12 +39,13 @@ def test_it_is_off_by_default(gpu):
 
 
 def test_it_is_on_where_it_is_asked_for():
-    device = CupyDevice(tf32=True)
-    if device.properties.capability < (8, 0):
-        pytest.fail(f"{device.properties.name} has no TF32: run this on a newer card")
-    assert np.unique(CudaBackend(device).to_numpy(product(CudaBackend(device)))) == 1
+    backend = load("cupy", tf32=True)
+    card = backend.device.properties
+    if card.capability < (8, 0):
+        pytest.fail(f"{card.name} has no TF32: run this on a newer card")
+    assert np.unique(backend.to_numpy(product(backend))) == 1
 
 
 def test_a_backend_with_it_leaves_the_others_exact(gpu):
-    product(CudaBackend(CupyDevice(tf32=True)))
+    product(load("cupy", tf32=True))
     assert np.unique(gpu.to_numpy(product(gpu))) == FINE

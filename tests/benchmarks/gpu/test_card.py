@@ -11,6 +11,7 @@ import pytest
 from benchmarks.convolution import Case
 from benchmarks.gpu import card as cards
 from benchmarks.gpu.measuring import seconds_a_call
+from tinyconv import backends
 from tinyconv.backends.cuda import cupy_device
 from tinyconv.geometry import slide
 
@@ -73,6 +74,7 @@ def cupy(monkeypatch):
             self.tf32 = tf32
 
     monkeypatch.setattr(cupy_device, "CupyDevice", Device)
+    monkeypatch.setattr(backends, "_loaded", {})
     monkeypatch.setattr(cards, "torch_versions", lambda: {"torch": "2.11.0", "cudnn": 91200})
     return cards.CupyCard()
 

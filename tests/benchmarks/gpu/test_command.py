@@ -7,11 +7,12 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.gpu import card as cards
+from benchmarks.gpu import training
 from benchmarks.gpu.kernel_list import kernels
 
 FAKES = "tests.benchmarks.gpu.fakes:"
 CNN = "gpu: CNN, batch 32, epoch of 64 images (2 steps)"
-FEATURES = "gpu: VGG16 features, 32 x 32, batch 1"
+FEATURES = "gpu: VGG16 features, 32 x 32, batch 1, float32"
 # PyTorch is no requirement of the tests: where it is installed, it takes part.
 TORCH = ["torch"] if find_spec("torch") else []
 
@@ -65,8 +66,9 @@ def test_the_whole_command(device, tmp_path, capsys):
 
     assert list(found["training"]) == [CNN, FEATURES]
     contenders = {"tinyconv (cupy)", *(["PyTorch eager"] if TORCH else [])}
-    for case in found["training"].values():
-        assert set(case["contenders"]) == contenders
+    assert set(found["training"][FEATURES]["contenders"]) == contenders
+    contenders.add("tinyconv (cupy), not recorded")
+    assert set(found["training"][CNN]["contenders"]) == contenders
     epoch = found["training"][CNN]
     median = epoch["contenders"]["tinyconv (cupy)"]["median"]
     assert epoch["seconds_an_epoch"]["tinyconv (cupy)"] == 2 * median
@@ -96,3 +98,18 @@ def test_only_what_there_is(device):
     device("FakeCard")
     with pytest.raises(SystemExit, match="'transformer' is in no kernel"):
         main(["gpu", "--quick", "--contenders", "numba", "--only", "transformer"])
+
+
+def test_steps_that_are_measured():
+    cases = training.cases(("eager", "compiled"), quick=False)
+    assert [case.title for case in cases] == [
+        "gpu: CNN, batch 32, epoch of 60,000 images (1,875 steps)",
+        "gpu: CNN, batch 128, epoch of 59,904 images (468 steps)",
+        "gpu: CNN, batch 1024, epoch of 59,392 images (58 steps)",
+        "gpu: VGG16 features, 160 x 160, batch 32, float32",
+        "gpu: VGG16 features, 160 x 160, batch 32, TF32",
+    ]
+    ours, unrecorded, *peers = cases[0].contenders
+    assert (ours.environment, unrecorded.environment) == ({}, {"TINYCONV_CUDA_GRAPHS": "0"})
+    assert [each.name for each in peers] == ["PyTorch eager", "PyTorch compiled"]
+    assert [each.peer for each in cases[0].contenders] == [False, False, True, True]
