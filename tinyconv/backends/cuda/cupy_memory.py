@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from tinyconv.backends.cuda import cublas
 from tinyconv.backends.cuda.memory import Memory, Pool
 
 _BUFFERS = 16  # of page-locked memory: copies that may be under way at a time
+_LARGEST = 16 << 20  # bytes of one; what is larger goes in pieces
+
+
+_uploading = Lock()  # several threads may predict
 
 
 class CupyMemory(Memory):
@@ -51,8 +56,13 @@ class CupyMemory(Memory):
 
         The buffers take turns; one is written again only when its last copy is over.
         """
-        if not values.size:
-            return
+        flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        with _uploading:
+            for start in range(0, flat.size, _LARGEST):
+                self._copy(flat[start : start + _LARGEST], out.data + start)
+
+    def _copy(self, values: np.ndarray, there: Any) -> None:
+        """Bytes to an address of the device."""
         stream = self.xp.cuda.get_current_stream()
         if not hasattr(self, "_ring"):
             self._ring = [(None, None)] * _BUFFERS
@@ -62,12 +72,9 @@ class CupyMemory(Memory):
             copied.synchronize()
         if buffer is None or buffer.nbytes < values.nbytes:
             buffer = self._page_locked(values.nbytes)
-        here = buffer[: values.nbytes].view(values.dtype).reshape(values.shape)
-        here[...] = values
-        out.data.copy_from_host_async(here.ctypes.data, values.nbytes, stream)
-        event = self.xp.cuda.Event(disable_timing=True)
-        event.record(stream)
-        self._ring[self._turn] = buffer, event
+        buffer[: values.nbytes] = values
+        there.copy_from_host_async(buffer.ctypes.data, values.nbytes, stream)
+        self._ring[self._turn] = buffer, stream.record()
 
     def _page_locked(self, size: int) -> np.ndarray:
         memory = self.xp.cuda.alloc_pinned_memory(max(size, 1))

@@ -35,10 +35,12 @@ class Slots:
 
     Args:
         backend: on whose device they lie.
+        at_once: each is written as soon as it is asked for: a step with such slots launches
+            what a recorded one does, and all that has to be compiled for that is.
     """
 
-    def __init__(self, backend: Any) -> None:
-        self._device = backend.device
+    def __init__(self, backend: Any, at_once: bool) -> None:
+        self._device, self.at_once = backend.device, at_once
         self._there = backend.xp.zeros(_SLOTS * _BYTES, "uint8")
         self._here = np.zeros(_SLOTS * _BYTES, "uint8")
         self._values: list[tuple[np.ndarray, Callable[[], Any]]] = []
@@ -50,6 +52,9 @@ class Slots:
             raise RuntimeError(f"a step with more than {_SLOTS} numbers of its own")
         place = slice(number * _BYTES, (number + 1) * _BYTES)
         self._values.append((self._here[place].view(dtype), value))
+        if self.at_once:
+            self._values[-1][0][0] = value()
+            self._device.upload(self._here[place], self._there[place])
         return self._there[place].view(dtype)
 
     def generator(self, generator: np.random.Generator) -> Any:

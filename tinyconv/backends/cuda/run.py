@@ -71,7 +71,7 @@ class Run:
 
     def watched(self) -> None:
         """The device was told to watch the loss of a step."""
-        if self.slots is None:  # else it is only noted, for later
+        if self.slots is None or self.slots.at_once:  # else it is only noted, for later
             self._watched += 1
 
     def generator(self, generator: Any) -> Any:
@@ -166,6 +166,7 @@ class Run:
         """Take the step in memory of its own, then once more to note what it launches."""
         inputs, pool = Inputs(self.backend, batch), self.device.pool()
         inputs.fill(batch)
+        self.slots = Slots(self.backend, at_once=True)
         try:
             with pool:
                 step(inputs.batch)
@@ -173,6 +174,8 @@ class Run:
             if not let_go(self.device, error):
                 raise
             entry.never = True
+        finally:
+            self.slots = None
         if entry.never:  # there is not enough memory for a second set of arrays
             del inputs, pool
             step(self._there(batch))
@@ -181,7 +184,7 @@ class Run:
             entry.never = True
             return
         entry.hold(self._held(model))  # the optimizer may have made its slots now
-        iterations, self.slots = model.optimizer.iterations, Slots(self.backend)
+        iterations, self.slots = model.optimizer.iterations, Slots(self.backend, at_once=False)
         try:
             launch = self.device.record(lambda: step(inputs.batch), pool)
             entry.recording = Recording(inputs, self.slots, launch, pool)
