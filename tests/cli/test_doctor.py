@@ -195,6 +195,13 @@ def test_cupy_without_a_card(machine):
     assert code == 0
     assert "cudaErrorNoDevice" in output
     assert "nvidia.com/drivers" in output
+    broken = RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
+    machine(NONE, FakeCupy(broken), ["cupy-cuda13x"])
+    output = run()[1]
+    assert "nvidia.com/drivers" in output
+    assert "uninstall" not in output
+    machine(EMPTY, FakeCupy(broken), ["cupy-cuda13x"])
+    assert "--gpus all" in run()[1]
 
 
 def test_a_driver_that_is_too_old(machine):

@@ -102,13 +102,13 @@ def install_cupy(driver: Driver) -> str:
 def advice(driver: Driver, error: BaseException) -> str:
     """What to do about an error of CuPy."""
     text = f"{type(error).__name__} {error}"
+    if "NoDevice" in text or not driver.cards:  # without a driver CUDA calls it too old
+        return NO_CARD if driver.found else NO_DRIVER
     if "InsufficientDriver" in text:
         return (
             f"This CuPy is made for a newer CUDA than the driver runs ({driver.version_text}): "
             f"uninstall it, then {install_cupy(driver)}; or update the driver"
         )
-    if "NoDevice" in text or not driver.cards:
-        return NO_CARD if driver.found else NO_DRIVER
     if any(sign in text.lower() for sign in ("nvrtc", "compileexception", "header", "cublas")) or (
         isinstance(error, (ImportError, OSError))
     ):
