@@ -186,3 +186,14 @@ def test_calling_is_inference(make: Callable[..., Layer], data: st.DataObject, s
     twin = case.layer("float64", seed)
     random.set_seed(seed)
     np.testing.assert_array_equal(trained, twin.forward(x, training=True)[0])
+
+
+def test_weights_set_after_build_by_hand_are_used():
+    layer = layers.Dense(2, activation="relu")
+    layer.build((None, 3))
+    kernel, bias = np.arange(6, dtype="float32").reshape(3, 2), np.ones(2, "float32")
+    layer.set_weights([kernel, bias])
+    with pytest.raises(ValueError, match="expected 3 values along the last axis"):
+        layer(np.ones((1, 4), "float32"))
+    x = np.ones((1, 3), "float32")
+    np.testing.assert_array_equal(layer(x), x @ kernel + bias)

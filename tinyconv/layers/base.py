@@ -164,11 +164,14 @@ class Layer(Parameters, Drawable):
         """
         self.check_shape(input_shape)
         if not self.built:
+            fresh = not self.params  # else build() was called by hand, and weights set perhaps
             try:
-                self.build(input_shape)
+                if fresh:
+                    self.build(input_shape)
                 self.compute_output_shape(input_shape)  # a window may not fit
             except BaseException:
-                self.unbuild()
+                if fresh:
+                    self.unbuild()
                 raise
             self.built = True
 
