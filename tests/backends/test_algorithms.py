@@ -3,6 +3,7 @@
 Winograd's accuracy and tiles have a file of their own, test_winograd.py.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -193,6 +194,28 @@ def test_any_number_of_threads(dtype: str, batch: int, monkeypatch: pytest.Monke
         for first, second in zip(results[0][:3], other[:3], strict=True):
             np.testing.assert_array_equal(first, second)
         assert_close(other[3], results[0][3], dtype, scale=10)
+
+
+def test_sums_of_the_kernel_gradient_have_bounded_memory(monkeypatch: pytest.MonkeyPatch):
+    window, fill = slide((9, 9), (3, 3), (1, 1), "same"), Fill(0)
+    x, _, dz, _ = inputs(Problem(window, 1, 4, 18, 40), fill, "float32")
+    expected = implicit_gemm.kernel_gradient(x, dz, window, 1)
+    shapes: list[tuple[int, ...]] = []
+
+    def empty(shape, dtype):
+        shapes.append(shape)
+        return np.empty(shape, dtype)
+
+    monkeypatch.setattr(implicit_gemm, "thread_count", lambda: 5)
+    monkeypatch.setattr(implicit_gemm, "empty", empty)
+    for threads in (5, 2, 1):
+        result = implicit_gemm.kernel_gradient(x, dz, window, 1)
+        assert_close(result, expected, "float32", scale=10)
+        (sums,) = (shape for shape in shapes if len(shape) == 6)
+        assert sums[0] == threads
+        shapes.clear()
+        limit = 4 * math.prod(sums[1:]) * (2 if threads == 5 else 0)  # for two, then for none
+        monkeypatch.setattr(implicit_gemm, "SUM_BYTES", limit)
 
 
 # ---- other CPUs ---------------------------------------------------------------------

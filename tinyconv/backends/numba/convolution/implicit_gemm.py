@@ -52,6 +52,7 @@ from tinyconv.backends.numba.workspace import empty
 from tinyconv.geometry import Window
 
 BAND_BYTES = 1 << 18  # image rows and results of one band: a quarter of a second-level cache
+SUM_BYTES = 1 << 28  # the kernel's gradient, once for each thread: fewer threads if it is more
 
 
 def reason_against(case: ConvCase) -> str | None:
@@ -206,16 +207,18 @@ def _kernel_gradient(
     pooled = codes.size > 0
     if pooled:
         OH, OW = OH // 2 * 2, OW // 2 * 2  # elsewhere dz is zero
-    C, F, panel, threads = x.shape[3], dz.shape[3], panel_width(x.dtype), thread_count()
+    C, F, panel = x.shape[3], dz.shape[3], panel_width(x.dtype)
     whole_rows = groups == 1 and DW == 1  # the taps of a kernel row are contiguous
     pieces, length = (KH, KW * C) if whole_rows else (KH * KW, C // groups)
     width, panels = (OW - 1) * SW + (KW - 1) * DW + 1, -(-(F // groups) // panel)
     steps = Steps(SH, SW, DH, DW, top, left, OH, OW)
     row_bytes = (width * C * SH + OW * panels * panel) * x.itemsize
     height, seen = _band(len(x), steps, KH, row_bytes, pooled)
+    sums = groups, panels, pieces, tiled(length), panel
+    threads = max(1, min(thread_count(), SUM_BYTES // (math.prod(sums) * x.itemsize)))
     images = empty((threads, _padded(seen * width * C)), x.dtype)
     pixels = empty((threads, panels, height * OW, panel), x.dtype)
-    partial = empty((threads, groups, panels, pieces, tiled(length), panel), x.dtype)
+    partial = empty((threads, *sums), x.dtype)
     dbias = np.empty((threads, F), x.dtype)
     gradient_kernel(x, dz, codes, partial, dbias, images, pixels, *steps, height, width, KH, length)
     dkernel = empty((KH, KW, C // groups, F), x.dtype)
