@@ -1,10 +1,10 @@
 """How many cores are used: `set_num_threads`, `get_num_threads`.
 
 There is one pool of threads, Numba's; large products are computed by its threads, too, not
-by those of BLAS. Numba takes the first pool that it finds of: OpenMP (kernels start in
-microseconds, and several Python threads may start them), TBB, and its own "workqueue"
-(kernels of several Python threads wait for one another). NUMBA_THREADING_LAYER or
-NUMBA_THREADING_LAYER_PRIORITY choose another order.
+by those of BLAS, with which only the numpy backend multiplies. Numba takes the first pool that
+it finds of: OpenMP (kernels start in microseconds, and several Python threads may start them),
+TBB, and its own "workqueue" (kernels of several Python threads wait for one another).
+NUMBA_THREADING_LAYER or NUMBA_THREADING_LAYER_PRIORITY choose another order.
 """
 
 from __future__ import annotations

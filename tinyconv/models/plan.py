@@ -23,8 +23,9 @@ Memory follows from the same rules, with no list of who uses which piece when. E
 array comes from a pool and returns to it with its last reference (`numba/workspace.py`); a
 pass lets go of a value after its last taker, and a training step of a cache once it has been
 gone back through. So what backward needs is kept, everything else shares the memory of two
-or three values, and after the first steps nothing large is allocated. Arrays belong to the
-call that made them: several threads may predict at once.
+or three values, and after the first steps nothing large is allocated, but by the few layers
+that NumPy computes (Dropout, ZeroPadding2D, Concatenate, GlobalMaxPooling2D). Arrays belong to
+the call that made them: several threads may predict at once.
 
 A plan depends on the mode and on what is trained, not on the batch. `Graph.plan` makes one
 when it is first asked for and whenever such a thing has changed.
