@@ -139,9 +139,9 @@ def test_the_printed_report():
     rows = Row("x", 1.5, 1.5, 0.0, True), Row("kernel", 2.0, -0.25, 1.125, False)
     assert str(GradientReport("Dense 'dense'", 1e-6, rows)).splitlines() == [
         "Dense 'dense': gradients DIFFER",
-        "                      analytic         numeric  relative error",
-        "x                          1.5             1.5        0.00e+00",
-        "kernel                       2           -0.25        1.12e+00  more than 1e-06",
+        "                      analytic         numeric  relative error  verdict",
+        "x                          1.5             1.5        0.00e+00  ok",
+        "kernel                       2           -0.25        1.12e+00  WRONG, more than 1e-06",
     ]
     assert str(GradientReport("x", 1e-6, rows[:1])).startswith("x: gradients agree\n")
 

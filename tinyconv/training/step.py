@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyconv.backends import get_backend
+from tinyconv.layers.base import Gradients
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.training.batch import Batch
 from tinyconv.training.objective import ObjectiveResult
@@ -50,6 +51,22 @@ def forward_and_loss(
     return result._replace(value=result.value + penalty), tape
 
 
+def loss_gradients(
+    model: Any,
+    result: ObjectiveResult,
+    tape: Any,
+    penalties: list[tuple[Any, Any]] | None = None,
+) -> Gradients:
+    """The gradients of the loss, penalties included, by the paths of what is trained.
+
+    Arguments as `forward_and_loss` takes and gives them; the tape is used up.
+    """
+    grads: Gradients = model.backward_from_loss(result.gradients, tape)
+    for variable, regularizer in regularized(model) if penalties is None else penalties:
+        grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
+    return grads
+
+
 def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
     """Forward, loss, backward, update: loss and gradients are those before the update.
 
@@ -63,10 +80,7 @@ def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
         if not get_backend().is_finite(result.value):
             raise loss_error(model, result.value)
         get_backend().put_back(statistics)
-        grads = model.backward_from_loss(result.gradients, tape)
-        for variable, regularizer in trained.regularized:
-            grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
-        trained.buffer.collect(grads)
+        trained.buffer.collect(loss_gradients(model, result, tape, trained.regularized))
     except BaseException:
         for statistic, before in statistics:
             statistic.value[...] = before
