@@ -146,7 +146,7 @@ class Entry:
 
 def settings(held: list[Any]) -> list[Any]:
     """The numbers that are built into a recording and that somebody may set at any time."""
-    plan, objective, optimizer = held[:3]
+    plan, objective, optimizer = held[0], held[1](), held[2]
     owners = [optimizer, *objective.losses]
     for work in plan.work:
         for call in work.block.calls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -151,15 +152,20 @@ class Run:
         return entry
 
     def _held(self, model: Any) -> list[Any]:
-        """All that is built into a recording: the arrays, and what decides what is launched."""
+        """All that is built into a recording: the arrays, and what decides what is launched.
+
+        Nothing here may keep the model, which owns all of it, alive: the objective knows its
+        owner, so it is held weakly.
+        """
         from tinyconv import random
 
         optimizer, buffer, inputs = model.optimizer, model._buffer, len(model.inputs)
         logits = model.objective.fused(model.final_activations)
         return [
             model.graph.plan(True, [False] * inputs, logits),
-            model.objective, optimizer, random.generator(), self.state, buffer.values,
-            buffer.gradients, *optimizer.slots.values(), *(w.value for w in model.weights),
+            weakref.ref(model.objective), optimizer, random.generator(), self.state,
+            buffer.values, buffer.gradients, *optimizer.slots.values(),
+            *(w.value for w in model.weights),
         ]  # fmt: skip
 
     def _record(self, entry: Entry, model: Any, step: Callable[[Any], None], batch: Any) -> None:
