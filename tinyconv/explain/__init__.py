@@ -9,6 +9,8 @@ from tinyconv.explain.algorithms import Algorithms, algorithms
 from tinyconv.explain.col2im import PixelGradient, col2im, pixel_gradient
 from tinyconv.explain.confusion import confusion, confusion_matrix
 from tinyconv.explain.curves import training_curves
+from tinyconv.explain.feature_maps import LayerValues, feature_maps, layer_values
+from tinyconv.explain.filters import FilterValues, filter_values, filters
 from tinyconv.explain.im2col import PatchProduct, im2col, patch_product
 from tinyconv.explain.model_plot import plot_model
 from tinyconv.explain.optimizer_path import OptimizerPath, optimizer_path, optimizer_paths
@@ -16,7 +18,8 @@ from tinyconv.explain.predictions import predictions
 from tinyconv.explain.surfaces import Surface
 
 __all__ = [
-    "Algorithms", "OptimizerPath", "PatchProduct", "PixelGradient", "Surface", "algorithms",
-    "col2im", "confusion", "confusion_matrix", "im2col", "optimizer_path", "optimizer_paths",
+    "Algorithms", "FilterValues", "LayerValues", "OptimizerPath", "PatchProduct", "PixelGradient",
+    "Surface", "algorithms", "col2im", "confusion", "confusion_matrix", "feature_maps",
+    "filter_values", "filters", "im2col", "layer_values", "optimizer_path", "optimizer_paths",
     "patch_product", "pixel_gradient", "plot_model", "predictions", "training_curves",
 ]  # fmt: skip

@@ -80,13 +80,23 @@ def entitle(axes: Axes, title: str) -> None:
 
 
 def frame(
-    axes: Axes, row: float, column: float, height: float = 1, width: float = 1, **look: Any
+    axes: Axes,
+    row: float,
+    column: float,
+    height: float = 1,
+    width: float = 1,
+    linewidth: float = 2.0,
 ) -> None:
     """A frame around `height` x `width` cells from that cell on."""
     from matplotlib.patches import Rectangle
 
-    look = {"edgecolor": FRAME, "linewidth": 2.0, "fill": False, "clip_on": False} | look
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), width, height, **{"zorder": 5} | look))
+    corner = column - 0.5, row - 0.5
+    axes.add_patch(
+        Rectangle(
+            corner, width, height, edgecolor=FRAME, linewidth=linewidth, fill=False,
+            clip_on=False, zorder=5,
+        )
+    )  # fmt: skip
 
 
 def draw_map(axes: Axes, values: np.ndarray, title: str, gradient: bool = False) -> None:
