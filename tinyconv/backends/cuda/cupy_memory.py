@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, RLock, get_ident
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ _LARGEST = 16 << 20  # bytes of one; what is larger goes in pieces
 
 
 _uploading = Lock()  # several threads may predict
+_recording = RLock()  # the stream of pools and recordings is one thread's at a time
 
 
 class CupyMemory(Memory):
@@ -116,7 +117,10 @@ class CupyMemory(Memory):
 
     def product(self, a: Any, b: Any, out: Any) -> Any:
         """a @ b within a pool, where CuPy's own would refuse to be recorded; else None."""
-        if self.within is None or self._blas is None or a.dtype != b.dtype:
+        within = self.within
+        if within is None or within.thread != get_ident():  # of another thread, on our stream
+            return None
+        if self._blas is None or a.dtype != b.dtype:
             return None
         if a.ndim < 2 or b.ndim < 2 or a.dtype.name not in ("float32", "float64"):
             return None
@@ -141,7 +145,13 @@ class CupyMemory(Memory):
 
 
 class CupyPool(Pool):
-    """A CuPy memory pool. CuPy keeps what is free by stream, so its use is bound to one."""
+    """A CuPy memory pool. CuPy keeps what is free by stream, so its use is bound to one.
+
+    Attributes:
+        thread: that uses it.
+    """
+
+    thread: int
 
     def __init__(self, device: CupyMemory) -> None:
         self._device, self._pool = device, device.xp.cuda.MemoryPool()
@@ -152,16 +162,23 @@ class CupyPool(Pool):
         return int(self._pool.total_bytes())
 
     def __enter__(self) -> CupyPool:
-        cuda = self._device.xp.cuda
-        self._outer = cuda.get_current_stream()
-        self._device.stream.wait_event(self._outer.record())
-        self._stack = contextlib.ExitStack()
-        self._stack.enter_context(self._device.stream)
-        self._stack.enter_context(cuda.using_allocator(self._pool.malloc))
-        self._before, self._device.within = self._device.within, self
+        _recording.acquire()
+        with contextlib.ExitStack() as stack:  # what was entered is left if the rest fails
+            stack.callback(_recording.release)
+            cuda = self._device.xp.cuda
+            self._outer, self.thread = cuda.get_current_stream(), get_ident()
+            self._device.stream.wait_event(self._outer.record())
+            stack.callback(self._join)
+            stack.enter_context(self._device.stream)
+            stack.enter_context(cuda.using_allocator(self._pool.malloc))
+            self._before, self._device.within = self._device.within, self
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._device.within = self._before
         self._stack.close()
+
+    def _join(self) -> None:
+        """What follows waits for what was launched here."""
         self._outer.wait_event(self._device.stream.record())
