@@ -7,6 +7,7 @@ a maximum's place or a kept element must take is one byte, whatever a backend ta
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -261,6 +262,9 @@ def _products(M: int) -> list[Kernel]:
 
 
 def _numba_cuda() -> Any:
+    # Or Numba waits for the device before each launch, for every array, and that is measured.
+    # Both launch on the default stream here, which keeps the order by itself.
+    os.environ.setdefault("NUMBA_CUDA_ARRAY_INTERFACE_SYNC", "0")  # read at the first import
     from tinyconv.backends.cuda import numba_cuda  # imported only where it is installed
 
     return numba_cuda
