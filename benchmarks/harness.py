@@ -255,6 +255,7 @@ def _serve(there: Connection, contender: Contender, told: str) -> None:
     """What the contender's process does."""
     with open(told, "ab") as file:
         os.dup2(file.fileno(), 2)  # also for what is not written by Python
+    os.environ.pop("GOMP_SPINCOUNT", None)  # tinyconv's own, if the parent has imported it
     os.environ.update({**_all_cores(), **contender.environment})
     try:
         started = time.perf_counter()

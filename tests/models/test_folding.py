@@ -225,3 +225,52 @@ def test_in_training_only_where_it_is_frozen(folds):
     for a, b, before in zip(*gradients, weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
         assert (a.shape in [(196, 2), (2,)]) == (not np.array_equal(a, before))
+
+
+# ---- kept ---------------------------------------------------------------------------
+
+
+def write(name):
+    """Changes one of the numbers that go into a folded kernel."""
+
+    def change(model):
+        affine, normalisation = model.layers[:2]
+        if name == "epsilon":
+            normalisation.epsilon = 0.5
+        else:
+            owner = {"kernel": affine.params, "bias": affine.params, "gamma": normalisation.params}
+            array = owner.get(name, normalisation.state)[name]
+            array.flat[array.size - 1] += 1
+
+    return change
+
+
+NUMBERS = ["kernel", "bias", "gamma", "moving_mean", "moving_variance", "epsilon"]
+
+
+def test_a_kernel_is_folded_once_while_nothing_changes(folds):
+    with tinyconv.use_backend("numba"):
+        model, x = made(conv(), norm(), act()), RNG.normal(size=(2, 9, 9, 3))
+        first = model(x)
+        for _ in range(3):
+            np.testing.assert_array_equal(model(x), first)
+        assert len(folds) == 1
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_changed_number_is_noticed(folds, name):
+    with tinyconv.use_backend("numba"):
+        model, x = made(conv(), norm(), act()), RNG.normal(size=(2, 9, 9, 3))
+        before = model(x)
+        write(name)(model)
+        folded, plain = both_ways(model, x)
+        np.testing.assert_allclose(folded, plain, atol=1e-12)
+        assert len(folds) == 2
+        assert not np.array_equal(folded, before)
+
+
+def test_the_textbook_folds_for_each_call(folds):
+    with tinyconv.use_backend("numpy"):
+        model, x = made(conv(), norm()), RNG.normal(size=(2, 9, 9, 3))
+        assert np.array_equal(model(x), model(x))
+        assert len(folds) == 2

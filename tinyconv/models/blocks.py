@@ -9,7 +9,8 @@
     Folded      Conv2D or Dense + BatchNormalization (+ ...)       the same with another kernel
 
 Each computes what its layers would one after the other. Like a layer's, a block's cache is
-a value; a block keeps nothing between calls, so several threads may run it.
+a value; a block keeps nothing between calls (but the last folded kernel, which is never
+changed), so several threads may run it.
 """
 
 from __future__ import annotations
@@ -250,6 +251,7 @@ class Folded(Block):
     def __init__(self, calls: Sequence[Call], affine: Affine, apart: list[Block]) -> None:
         super().__init__(calls, keep=False, need_dx=False, need_parameters=False)
         self.affine, self.apart = affine, apart
+        self._kept: folding.Kept | None = None
         self.operation = affine.operation
 
     def forward(self, x: Any) -> tuple[Array, None]:
@@ -257,7 +259,9 @@ class Folded(Block):
         (layer, *_), (norm, *_) = self.calls[:2]
         x = layer.prepare(x)
         if folding.pays(layer, x.shape):
-            return self.affine.compute(x, *folding.fold(layer, norm))[0], None
+            self._kept = kept = folding.kept(layer, norm, self._kept)
+            kernel, bias = folding.fold(layer, norm) if kept is None else kept[1:]
+            return self.affine.compute(x, kernel, bias)[0], None
         for block in self.apart:
             x, _ = block.forward(x)
         return x, None

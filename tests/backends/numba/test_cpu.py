@@ -109,9 +109,10 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("environment", [PORTABLE, AVX2] if X86_HERE else [PORTABLE])
-def test_micro_kernel_and_transforms_with_other_registers(environment):
+def test_kernels_with_other_registers(environment):
     tests = Path(__file__).parent
     files = [str(tests / f"test_{name}.py") for name in ("microkernel", "tile_transforms")]
+    files.append(str(tests.parent / "test_gemm.py"))
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", *files, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tinyconv.backends.numba.activations import Activations
 from tinyconv.backends.numba.convolution import Convolution
+from tinyconv.backends.numba.fingerprints import Fingerprints
 from tinyconv.backends.numba.gathering import Gathering
 from tinyconv.backends.numba.losses import Losses
 from tinyconv.backends.numba.normalization import Normalization
@@ -28,6 +29,7 @@ class NumbaBackend(
     Optimizers,
     Gathering,
     Sums,
+    Fingerprints,
     NumpyBackend,
 ):
     """The textbook's operations on the same arrays, several times faster."""

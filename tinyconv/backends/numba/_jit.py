@@ -10,7 +10,7 @@ called and stepped through with a debugger:
 Nothing is compiled before the first call, and what was compiled is kept on disk (see
 kernel_cache.py). Numba compiles a kernel once for each
 combination of argument types; callers therefore pass contiguous arrays of one
-dtype and plain ints, and the combinations are float32 and float64, no more.
+dtype and plain ints, and the combinations are few: float32 and float64, and for images uint8.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba import config, njit
+from numba.core.compiler_lock import global_compiler_lock
 
 from tinyconv.backends.numba.kernel_cache import KernelCache
 from tinyconv.backends.numba.linking import linked
@@ -141,9 +142,19 @@ def _warn_lost() -> None:
     )
 
 
+def _before_fork() -> None:
+    _workqueue.acquire()  # in this order: a kernel under workqueue may be compiling
+    global_compiler_lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    global_compiler_lock.release()
+    _workqueue.release()
+
+
 def _after_fork() -> None:
     global _layer
-    _workqueue.release()
+    _after_fork_in_parent()
     try:
         started = numba.threading_layer()
     except ValueError:  # not started: the child starts its own
@@ -153,8 +164,9 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(  # not in the middle of a workqueue kernel: the child could start none
-        before=_workqueue.acquire,
-        after_in_parent=_workqueue.release,
+    # Not in the middle of a workqueue kernel, nor of compiling: the child could start none.
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork,
     )

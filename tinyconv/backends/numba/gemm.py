@@ -17,7 +17,8 @@ its own. The copies are filled up with zeros to whole tiles, so the micro-kernel
 edges. A and B are given by their strides: a transposed matrix is only copied differently.
 
 Threads share out the rows or the columns of C and make their own copies. A sum is always
-made by one thread in the same order, so the result does not depend on their number.
+made by one thread in the same order. Only the height of the tiles depends on their number,
+and so which rows lie in a tile that is not whole: there the bias is added last, not first.
 
 Source: Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
 """
@@ -41,6 +42,7 @@ K_BLOCK, M_BLOCK, N_BLOCK = 512, 128, 1024
 KINDS = {np.dtype("float32"), np.dtype("float64")}
 TINY = 1 << 18  # multiplications (6 us) that BLAS starts no thread for, and its way is shorter
 FEW = 4  # tiles that read the same numbers
+TINY_VECTOR = (9 << 10) - 1  # the same where a factor is a vector: OpenBLAS' gemv is less shy
 SERIAL = 1 << 20  # multiplications (20 us) that are not worth waking a thread for
 
 # Heights of a tile: as many rows as there are registers for, or fewer, since small batches
@@ -171,7 +173,8 @@ def matmul(
     (M, K), N = a.shape, b.shape[1]
     if b.shape[0] != K:
         raise ValueError(f"matmul: expected b with {K} rows, as a has columns. Received: {len(b)}")
-    if M * N * K <= TINY or K == 0 or a.dtype not in KINDS or a.dtype != b.dtype:
+    tiny = TINY_VECTOR if 1 in (M, N) else TINY
+    if tiny >= M * N * K or K == 0 or a.dtype not in KINDS or a.dtype != b.dtype:
         with np.errstate(all="ignore"):  # kernels are silent about NaN and infinity, too
             c = np.matmul(a, b, out=out)
         if bias is not None:

@@ -77,12 +77,12 @@ def put_loops(
     tile: Array, rows: int, columns: int, width: int, C: Array, c0: int, c_row: int, c_col: int,
     bias: Array, bias0: int, bias_col: int, first: bool, relu: bool,
 ) -> None:  # fmt: skip
-    """C = relu(C + tile), or relu(tile + bias) if it is the `first`; the bias may be empty.
+    """C = relu(C + tile), or relu(tile + bias) if it is the `first`.
 
     The bias belongs to the columns, or where bias_col is 0 to the rows.
     """
     zero = tile.dtype.type(0)
-    if first and bias.size > 0:
+    if first:
         for i in range(rows):
             source = tile[i * width : i * width + columns]
             if bias_col == 1:

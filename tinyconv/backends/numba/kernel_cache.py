@@ -75,11 +75,8 @@ class KernelCache(NullCache):
         target_context.refresh()
         if not self._enabled:
             return None
-        path = self._path(signature, target_context.codegen())
-        try:
-            content = path.read_bytes()
-            os.utime(path)
-        except OSError:
+        content = _find(self._path(signature, target_context.codegen()).name)
+        if content is None:
             return None
         checksum, data = content[:32], content[32:]
         if hashlib.sha256(data).digest() != checksum:
@@ -133,13 +130,22 @@ def sources(path: str) -> dict[str, str]:
     while waiting:
         path = waiting.pop()
         if path not in found:
-            found[path], imported = _read(path)
+            found[path], imported = _read(path, *_state(path))
             waiting += imported
     return dict(sorted(found.items()))
 
 
+def _state(path: str) -> tuple[int, int]:
+    """Time and size of a file: other ones after an edit, for a module that is imported again."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
 @cache
-def _read(path: str) -> tuple[str, list[str]]:
+def _read(path: str, time: int = 0, size: int = 0) -> tuple[str, list[str]]:
     """The digest of a source, and the files of this backend that it imports."""
     content = _content(path)
     imported = []
@@ -196,6 +202,19 @@ def _places() -> Iterator[Path]:
         yield Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / own
 
 
+def _find(name: str) -> bytes | None:
+    """From the first place that has it, also from one that can only be read."""
+    for place in dict.fromkeys((folder(), *_places())):
+        try:
+            content = (place / name).read_bytes()
+        except OSError:
+            continue
+        with suppress(OSError):  # somebody else's
+            os.utime(place / name)
+        return content
+    return None
+
+
 def _write(path: Path, content: bytes) -> None:
     """The whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +222,7 @@ def _write(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+        os.chmod(temporary, 0o644)  # others may use it: an image that one user has warmed up
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

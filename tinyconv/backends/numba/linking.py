@@ -32,7 +32,8 @@ from numba.extending import intrinsic
 Call = tuple[str, tuple[Any, ...]]  # a kernel's identity, the types of its arguments
 
 _kernels: dict[str, Any] = {}  # that may be called, by identity
-_calls: dict[str, Call] = {}  # what the names stand for that LLVM has been told
+_calls: dict[str, Call] = {}  # what the names stand for that LLVM has been told,
+_libraries: list[Any] = []  # and what holds their machine code, which must not go
 
 
 def linked(kernel: Any) -> Any:
@@ -78,6 +79,7 @@ def _provide(identity: str, arguments: tuple[Any, ...], context: Any) -> str:
         address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
         binding.add_symbol(name, address)
         _calls[name] = identity, arguments
+        _libraries.append(compiled.library)
     return name
 
 

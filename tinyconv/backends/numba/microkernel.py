@@ -93,14 +93,8 @@ def make(rows: int, vectors: int, accumulate: bool) -> Any:
         signature = types.void(A, n, n, n, n, B, n, n, n, C, n, n, n, n)
 
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            a, a0, a_row, a_col, a_outer, b, b0, b_row, b_outer, c, c0, c_row, turns, R = arguments
-            e = Emitter(context, builder, A.dtype, VECTOR.bytes)
-            target = _lines(e, e.pointer(C, c, c0), c_row, rows)
-            old = _load(e, target, vectors) if accumulate else [e.zero] * (rows * vectors)
-            a_strides, b_strides = (a_row, a_col, a_outer), (b_row, b_outer)
-            factors = e.pointer(A, a, a0), a_strides, e.pointer(B, b, b0), b_strides
-            sums = _add_products(e, old, *factors, turns, R, rows, vectors)
-            _store(e, sums, target, vectors)
+            emitter = Emitter(context, builder, A.dtype, VECTOR.bytes)
+            _emit(emitter, (A, B, C), arguments, rows, vectors, accumulate)
             return context.get_dummy_value()
 
         return signature, generate
@@ -140,6 +134,24 @@ def make_affine(rows: int, vectors: int) -> Any:
 
 
 # ---- the instructions ----------------------------------------------------------------
+
+
+def _emit(
+    e: Emitter,
+    kinds: tuple[types.Array, types.Array, types.Array],
+    arguments: list[ir.Value],
+    rows: int,
+    vectors: int,
+    accumulate: bool,
+) -> None:
+    """sums = 0 or C; for r: for k: sums += a * b; C = sums."""
+    A, a0, a_row, a_col, a_outer, B, b0, b_row, b_outer, C, c0, c_row, K, R = arguments
+    target = _lines(e, e.pointer(kinds[2], C, c0), c_row, rows)
+    old = _load(e, target, vectors) if accumulate else [e.zero] * (rows * vectors)
+    a, b = e.pointer(kinds[0], A, a0), e.pointer(kinds[1], B, b0)
+    strides = (a_row, a_col, a_outer), (b_row, b_outer)
+    sums = _add_products(e, old, a, strides[0], b, strides[1], K, R, rows, vectors)
+    _store(e, sums, target, vectors)
 
 
 def _add_products(

@@ -1,9 +1,9 @@
 """Vectors of the CPU as instructions of LLVM: what microkernel.py and tile_transforms.py share.
 
-Numba compiles through LLVM. In these files, and nowhere else, LLVM's instructions are
-written by hand, because LLVM does not find by itself how to keep a tile in registers.
-Vectors may be wider than the CPU's: LLVM then takes several registers, so that these
-files work on every CPU.
+Numba compiles through LLVM. In these files, and nowhere else, kernels are written in LLVM's
+instructions, because LLVM does not find by itself how to keep a tile in registers (cpu.py and
+linking.py only ask and tell it things). Vectors may be wider than the CPU's: LLVM then takes
+several registers, so that these files work on every CPU.
 """
 
 from __future__ import annotations

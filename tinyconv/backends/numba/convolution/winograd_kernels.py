@@ -19,12 +19,12 @@ from tinyconv.backends.base import Array
 from tinyconv.backends.numba import tile_transforms as transforms
 from tinyconv.backends.numba._jit import jit_inner, jit_parallel
 from tinyconv.backends.numba.convolution.packing import panel_width
+from tinyconv.backends.numba.fingerprints import fingerprint
 from tinyconv.backends.numba.microkernel import VECTORS, lanes
 from tinyconv.backends.numba.workspace import empty
 
 KEPT_BYTES = 1 << 28  # of transformed kernels at most; VGG16 has 235 million bytes
 
-PIECES = 64  # of a fingerprint, whatever the number of threads
 GROUP = 16  # channels done together: a cache line of them, where channels and filters change places
 expand2, expand4 = transforms.expand2, transforms.expand4
 reduce2, reduce4 = transforms.reduce2, transforms.reduce4
@@ -99,26 +99,8 @@ def gradient_row_loops(
             target[v] = g[tap, v]
 
 
-def fingerprint_piece_loops(words: Array, state: Array, first: int, last: int) -> None:
-    """state[lane] depends on every bit of the words (uint64) of rows first to last - 1.
-
-    state = mix(state ^ word) with a `mix` that loses nothing: two arrays that differ in
-    one word never share a fingerprint, others once in 2^64. The shift is needed: a
-    product alone never moves a word's highest bits down, and two changed signs cancel.
-    """
-    streams, prime, shift = state.size, np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
-    for lane in range(streams):
-        state[lane] = np.uint64(lane + 1)
-    for row in range(first, last):
-        source = words[row * streams : (row + 1) * streams]
-        for lane in range(streams):
-            mixed = (state[lane] ^ source[lane]) * prime
-            state[lane] = mixed ^ (mixed >> shift)
-
-
 transform_group = jit_inner(transform_group_loops)
 gradient_row = jit_inner(gradient_row_loops)
-fingerprint_piece = jit_inner(fingerprint_piece_loops)
 
 
 def transform_loops(kernel: Array, U: Array, m: int, exchanged: bool) -> None:
@@ -139,16 +121,8 @@ def gradient_loops(sums: Array, dkernel: Array, m: int, height: int) -> None:
         gradient_row(sums, dkernel, m, height, i // C, i % C)
 
 
-def fingerprint_loops(words: Array, states: Array) -> None:
-    rows = words.size // states.shape[1]
-    for piece in prange(PIECES):
-        first, last = piece * rows // PIECES, (piece + 1) * rows // PIECES
-        fingerprint_piece(words, states[piece], first, last)
-
-
 transform_kernel = jit_parallel(transform_loops)
 gradient_kernel = jit_parallel(gradient_loops)
-fingerprint_kernel = jit_parallel(fingerprint_loops)
 
 
 # ---- what they are used for ---------------------------------------------------
@@ -181,15 +155,6 @@ def gradient(sums: Array, m: int, height: int, C: int, F: int) -> Array:
     dkernel = empty((3, 3, C, F), sums.dtype)
     gradient_kernel(sums, dkernel, m, height)
     return dkernel
-
-
-def fingerprint(array: Array) -> bytes:
-    """Equal for equal bits, different for others (but for an accident in 2^64)."""
-    numbers = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    states = np.empty((PIECES, 16), np.uint64)
-    whole = numbers.size // (8 * 16) * (8 * 16)
-    fingerprint_kernel(numbers[:whole].view(np.uint64), states)
-    return states.tobytes() + numbers[whole:].tobytes()
 
 
 # ---- kept -----------------------------------------------------------------------
