@@ -14,10 +14,8 @@ import numpy as np
 
 import tinyconv as tc
 from tinyconv.applications.vgg16 import VGG16, preprocess_input
-from tinyconv.explain import style
 
 SIDE = 320  # pixels of the longer side; without its dense layers, the network takes any size
-ROWS, COLUMNS = 2, 6  # of maps to draw for each block
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -77,47 +75,6 @@ if blocks[-1] < 5:
         f"{options.weights} holds no more"
     )
 
-
-def different(maps):
-    """Some of the livelier half of the maps, each as unlike those before it as there is."""
-    inside = maps[2:-2, 2:-2] if min(maps.shape[:2]) > 8 else maps  # the border sees zeros
-    values = inside.reshape(-1, maps.shape[2])
-    spread = values.std(axis=0)
-    lively = np.argsort(-spread, kind="stable")[: len(spread) // 2]
-    centred = values[:, lively] - values[:, lively].mean(axis=0)
-    centred /= np.linalg.norm(centred, axis=0) + 1e-9  # a map of one value is like no other
-    alike = np.abs(centred.T @ centred)
-    chosen = [0]
-    while len(chosen) < ROWS * COLUMNS:
-        likeness = alike[chosen].max(axis=0)
-        likeness[chosen] = np.inf
-        chosen.append(int(likeness.argmin()))
-    return np.moveaxis(maps[..., lively[chosen]], -1, 0)
-
-
-def draw(path):
-    """The photograph, and for each block the maps of its last convolution."""
-    width = 11.0
-    row = width / COLUMNS * photograph.height / photograph.width  # inches of a row of maps
-    heights = [2 * row, *[ROWS * row + 0.4] * len(blocks)]
-    figure = style.new_figure(width, sum(heights) + 0.5)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    figure.suptitle(title, color=style.INK, fontsize=14)
-    first, *strips = figure.subfigures(len(heights), 1, height_ratios=heights)
-    top = first.subplots()
-    top.imshow(photograph)
-    top.set_axis_off()
-    for strip, name, maps in zip(strips, last, features, strict=True):
-        rows, columns, filters = maps.shape
-        caption = f"{name}: {ROWS * COLUMNS} of {filters} maps, {columns} x {rows}"
-        strip.suptitle(caption, color=style.FAINT, fontsize=10)
-        panels = strip.subplots(ROWS, COLUMNS).flat
-        for panel, values in zip(panels, different(maps), strict=True):
-            # A few very bright pixels would leave the rest of the map in the dark.
-            panel.imshow(values, cmap="magma", vmin=0, vmax=np.quantile(values, 0.995) or 1)
-            panel.set_axis_off()
-    figure.savefig(path, dpi=120)
-
-
-draw("vgg16_features.png")
+figure = tc.explain.feature_maps(model, x, last, image=photograph, title=title)
+figure.savefig("vgg16_features.png", dpi=120)
 print("Written to vgg16_features.png")

@@ -165,7 +165,8 @@ def _draw_pictures(
     draw_map(slopes, dz[..., told.filter], title, gradient=True)
     for k, l in np.ndindex(window.size):
         if told.windows[k, l, 0] >= 0:
-            frame(slopes, *told.windows[k, l], linewidth=1.4)
+            i, j = told.windows[k, l]
+            frame(slopes, i, j, linewidth=1.4)
     title = f"gradient dx of channel {told.channel}"
     draw_map(gradient, dx[..., told.channel], title, gradient=True)
     frame(gradient, *told.at)
