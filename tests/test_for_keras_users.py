@@ -1,15 +1,15 @@
 """docs/for-keras-users.md: the names it lists are there, and its programs run."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinyconv
+from tests.docs import pages
 
-TEXT = (Path(__file__).parent.parent / "docs" / "for-keras-users.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+TEXT = pages.read("for-keras-users.md")
+PROGRAMS = [program.code for program in pages.programs(TEXT)]
 ROWS = re.findall(r"^\| `(\w+)` \| (.+) \|$", TEXT, re.M)
 
 

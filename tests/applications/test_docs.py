@@ -1,23 +1,23 @@
 """docs/keras-weights.md: its program runs, its names and checksums are those in the code."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.docs import pages
 from tinyconv.applications import imagenet_utils, resnet50, vgg16
 
 keras = pytest.importorskip("keras")
 
-TEXT = (Path(__file__).parents[2] / "docs" / "keras-weights.md").read_text(encoding="utf-8")
+TEXT = pages.read("keras-weights.md")
 
 
 def test_the_program(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    (program,) = pages.programs(TEXT)
     names = {}
-    exec(program, names)
+    exec(program.code, names)
     assert float(capsys.readouterr().out.split(":")[1]) < 1e-5
     theirs = keras.applications.VGG16(weights=None, include_top=False)
     theirs.load_weights("mine.h5", by_name=True)
