@@ -15,11 +15,18 @@ from tinyconv.explain.im2col import PatchProduct, im2col, patch_product
 from tinyconv.explain.model_plot import plot_model
 from tinyconv.explain.optimizer_path import OptimizerPath, optimizer_path, optimizer_paths
 from tinyconv.explain.predictions import predictions
+from tinyconv.explain.receptive_field import (
+    Reach,
+    ReceptiveField,
+    receptive_field,
+    receptive_field_of,
+)
 from tinyconv.explain.surfaces import Surface
 
 __all__ = [
-    "Algorithms", "FilterValues", "LayerValues", "OptimizerPath", "PatchProduct", "PixelGradient",
-    "Surface", "algorithms", "col2im", "confusion", "confusion_matrix", "feature_maps",
-    "filter_values", "filters", "im2col", "layer_values", "optimizer_path", "optimizer_paths",
-    "patch_product", "pixel_gradient", "plot_model", "predictions", "training_curves",
+    "Algorithms", "FilterValues", "LayerValues", "OptimizerPath", "PatchProduct",
+    "PixelGradient", "Reach", "ReceptiveField", "Surface", "algorithms", "col2im", "confusion",
+    "confusion_matrix", "feature_maps", "filter_values", "filters", "im2col", "layer_values",
+    "optimizer_path", "optimizer_paths", "patch_product", "pixel_gradient", "plot_model",
+    "predictions", "receptive_field", "receptive_field_of", "training_curves",
 ]  # fmt: skip
