@@ -14,6 +14,7 @@ from tinyconv.explain.filters import FilterValues, filter_values, filters
 from tinyconv.explain.im2col import PatchProduct, im2col, patch_product
 from tinyconv.explain.model_plot import plot_model
 from tinyconv.explain.optimizer_path import OptimizerPath, optimizer_path, optimizer_paths
+from tinyconv.explain.pooling import Pooled, pooled, pooling
 from tinyconv.explain.predictions import predictions
 from tinyconv.explain.receptive_field import (
     Reach,
@@ -22,11 +23,13 @@ from tinyconv.explain.receptive_field import (
     receptive_field_of,
 )
 from tinyconv.explain.surfaces import Surface
+from tinyconv.explain.trace import Trace, TraceRow, trace
 
 __all__ = [
     "Algorithms", "FilterValues", "LayerValues", "OptimizerPath", "PatchProduct",
-    "PixelGradient", "Reach", "ReceptiveField", "Surface", "algorithms", "col2im", "confusion",
-    "confusion_matrix", "feature_maps", "filter_values", "filters", "im2col", "layer_values",
-    "optimizer_path", "optimizer_paths", "patch_product", "pixel_gradient", "plot_model",
-    "predictions", "receptive_field", "receptive_field_of", "training_curves",
+    "PixelGradient", "Pooled", "Reach", "ReceptiveField", "Surface", "Trace", "TraceRow",
+    "algorithms", "col2im", "confusion", "confusion_matrix", "feature_maps", "filter_values",
+    "filters", "im2col", "layer_values", "optimizer_path", "optimizer_paths", "patch_product",
+    "pixel_gradient", "plot_model", "pooled", "pooling", "predictions", "receptive_field",
+    "receptive_field_of", "trace", "training_curves",
 ]  # fmt: skip

@@ -178,7 +178,7 @@ class Graph:
         self, inputs: Sequence[Array], training: bool = False, logits: Sequence[bool] = ()
     ) -> list[Array]:
         """The outputs alone; nothing is kept."""
-        return self._run(inputs, self.plan(training, None, logits))[0]
+        return self.run(inputs, self.plan(training, None, logits))[0]
 
     def forward(
         self,
@@ -199,11 +199,14 @@ class Graph:
             frozen_too: whether the way back gives the gradients of frozen parameters as well.
         """
         plan = self.plan(training, needed, logits, frozen_too)
-        outputs, caches = self._run(inputs, plan)
+        outputs, caches = self.run(inputs, plan)
         return outputs, Tape(plan, caches)
 
-    def _run(self, inputs: Sequence[Array], plan: Plan) -> tuple[list[Array], list[Any]]:
-        """Values are let go with their last taker: backends use such memory again at once."""
+    def run(self, inputs: Sequence[Array], plan: Plan) -> tuple[list[Array], list[Any]]:
+        """Outputs, and the caches of the blocks.
+
+        Values are let go with their last taker: backends use such memory again at once.
+        """
         values: list[Any] = [None] * self.slots
         for slot, array in zip(self.inputs, inputs, strict=True):
             values[slot] = array
