@@ -30,8 +30,9 @@ class BatchNormalization(Layer):
         momentum: weight of the past in the moving statistics.
         epsilon: added to the variance, inside the root.
         center, scale: whether beta and gamma exist.
-        beta_initializer, gamma_initializer, moving_mean_initializer,
-        moving_variance_initializer, beta_regularizer, gamma_regularizer: as named.
+        beta_initializer, gamma_initializer: initial values of the parameters.
+        moving_mean_initializer, moving_variance_initializer: those of the moving statistics.
+        beta_regularizer, gamma_regularizer: penalties added to the loss.
 
     Raises:
         ValueError: for another axis, or a momentum or epsilon out of range.
