@@ -12,6 +12,28 @@ Y = RNG.integers(0, 3, N)
 NAN, INF = float("nan"), float("inf")
 
 
+class OfCupy:
+    """What tells an array of CuPy from others."""
+
+    shape, dtype, ndim = X.shape, X.dtype, X.ndim
+
+    @property
+    def __cuda_array_interface__(self):
+        return {"shape": X.shape, "typestr": "<f4", "data": (0, False), "version": 3}
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, rows):
+        raise AssertionError("taken for a data set")
+
+    def __array__(self, *arguments, **named):
+        raise TypeError("implicit conversion to a NumPy array is not allowed")
+
+    def get(self):
+        return X
+
+
 def network():
     """Trained for an epoch, so that weights, statistics, optimizer and history have a past."""
     parts = [
@@ -153,6 +175,12 @@ TABLE = {
     "names of pandas": (fit(X, np.array(["cat"] * N, object)), TypeError, NET + "y .*Turn names"),
     "objects": (fit(X, [object()] * N), TypeError, NET + "y must be an array of numbers.*object"),
     "an iterator": (fit(iter(X)), ValueError, NET + "fit takes no y where x is a data set.*iter"),
+    "of a GPU": (
+        fit(OfCupy()),
+        TypeError,
+        NET + r"x must be an array of the host.*pass x\.get\(\)",
+    ),
+    "labels of a GPU": (fit(X, OfCupy()), TypeError, NET + r"y must be .*OfCupy.*pass y\.get\(\)"),
     "None": (fit(None), TypeError, NET + "x must be an array.*NoneType"),
     "complex": (fit(X * 1j), TypeError, NET + "x must be an array of numbers.*complex64"),
     "a number": (fit(3.0), ValueError, NET + r"x must hold at least one sample.*\(\)"),

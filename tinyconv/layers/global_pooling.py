@@ -68,5 +68,5 @@ class GlobalMaxPooling2D(GlobalPooling2D):
         wins = cache.x == cache.maximum.reshape(N, 1, 1, C)
         count = wins.sum(axis=(1, 2), keepdims=True).astype(dy.dtype)
         # A NaN maximum equals nothing: then the gradient is NaN, not a division by zero.
-        count[count == 0] = dy.dtype.type("nan")
+        count = get_backend().xp.where(count == 0, dy.dtype.type("nan"), count)
         return wins * (dy.reshape(N, 1, 1, C) / count), {}

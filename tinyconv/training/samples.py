@@ -99,6 +99,11 @@ def as_array(owner: Any, values: Any, name: str) -> Array:
         TypeError: for things that are not numbers.
         ValueError: for no samples.
     """
+    if hasattr(values, "get") and hasattr(values, "__cuda_array_interface__"):
+        raise TypeError(
+            f"{owner!r}: {name} must be an array of the host: the backend brings it to the device. "
+            f"Received: {type(values).__module__}.{type(values).__name__}; pass {name}.get()"
+        )
     try:
         array = np.asarray(values)
     except ValueError as error:

@@ -84,10 +84,18 @@ class StrictArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     # ---- what is launched
 
+    def _mask(self, key: Any) -> None:
+        """CuPy asks the device how much a mask picks, and what it sets comes from the host."""
+        for each in key if isinstance(key, tuple) else (key,):
+            if isinstance(each, StrictArray) and each.dtype == bool:
+                self.device.read(each)
+
     def __getitem__(self, key: Any) -> Any:
+        self._mask(key)
         return self.device.call(lambda a, k: a[k], (self, key), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        self._mask(key)
         if isinstance(value, np.ndarray):
             raise TypeError("a NumPy array is no array of this device")
 
@@ -120,7 +128,7 @@ class _Module:
     """The array module: NumPy's functions, on this device."""
 
     ndarray = StrictArray
-    _takers = frozenset({"array", "asarray", "ascontiguousarray"})  # arrays of the host, too
+    _takers = frozenset({"array", "asarray"})  # arrays of the host, too
 
     def __init__(self, device: Any) -> None:
         self._device = device

@@ -6,8 +6,10 @@ time it saves: `pytest -m gpu`.
 """
 
 import copy
+import gc
 import json
 import pickle
+import weakref
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,11 @@ def dense() -> Model:
     return Sequential([Input((8, 8, 1)), layers.Flatten(), layers.Dense(5), layers.Softmax()])
 
 
+def maximum() -> Model:
+    made = [Input((8, 8, 1)), layers.Conv2D(5, 3), layers.GlobalMaxPooling2D(), layers.Softmax()]
+    return Sequential(made)
+
+
 def trained(model, x, y, compiled, **fit):
     """History and weights of a training that starts from the same seed."""
     set_random_seed(7)
@@ -96,6 +103,7 @@ CASES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     ),
     "graph": (graph, optimizers.Adam, {"loss": "binary_crossentropy", "metrics": ["accuracy"]}),
     "mse": (graph, optimizers.SGD, {"loss": "mse", "metrics": ["mse"]}),
+    "global maximum": (maximum, optimizers.SGD, {}),
     "from probabilities": (dense, optimizers.SGD, {}),
 }  # fmt: skip
 
@@ -128,7 +136,7 @@ def test_the_textbook_comes_to_the_same(on, case):
     x, y = data(classes=2 if model is graph else 5)
     if model is cnn:
         model = lambda: cnn(dropout=0)  # noqa: E731  (its masks are drawn in another way)
-    elif model is not graph and model is not dense:
+    elif model not in (graph, dense, maximum):
         model = lambda: cnn(dropout=0, kernel_regularizer=regularizers.L1L2(0.01, 0.01))  # noqa: E731
     results = []
     for device in ("numpy", StrictDevice()):
@@ -336,6 +344,25 @@ def test_a_recording_that_takes_much_memory_is_not_kept(on):
     x, y = data(64)
     trained(cnn, x, y, {"optimizer": "adam", "loss": SPARSE}, batch_size=32)
     assert device.repeated == 0
+
+
+def test_a_model_that_is_gone_takes_its_recordings_along(on):
+    device = StrictDevice()
+    backend = on(device)
+    x, y = data(64)
+    gc.collect()
+    before = device.used
+    _, _, model = trained(cnn, x, y, {"optimizer": "adam", "loss": SPARSE, "metrics": ["accuracy"]})
+    assert device.repeated > 0
+    assert len(backend._runs) == 1
+    assert device.used > before
+    gone = weakref.ref(model)
+    del model
+    gc.collect()  # the model, and then its run
+    assert gone() is None
+    assert len(backend._runs) == 0
+    gc.collect()  # what the run held
+    assert device.used == before
 
 
 # ---- a loss that is not finite -------------------------------------------------------

@@ -16,7 +16,7 @@ class Gathering(OnDevice):
     def gather(self, x: Array, indices: Array, dtype: Any) -> Array:
         """y[r] = x[indices[r]]; what is not of a usual type is cast by the array module."""
         dtype, xp = np.dtype(dtype), self.device.xp
-        rows = xp.ascontiguousarray(indices, np.int64)
+        rows = xp.ascontiguousarray(self.asarray(indices), np.int64)
         kernel = _KERNELS.get(x.dtype.name) if x.dtype.isnative else None
         if kernel is None or dtype.name not in ("float32", "float64"):
             return xp.asarray(x[rows], dtype)
