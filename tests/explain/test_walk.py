@@ -30,7 +30,7 @@ def test_forward_and_backward_are_those_of_the_model(training: bool) -> None:
     twin.set_weights(model.get_weights())
     y, cache = twin.forward(x, training)
     walk = Walk(model, x, training)
-    np.testing.assert_allclose(walk.output, y, atol=1e-12)
+    np.testing.assert_allclose(walk.outputs[0], y, atol=1e-12)
     dy = RNG.normal(size=y.shape)
     dx, grads = twin.backward(dy, cache)
     slopes = walk.backward(dy)
@@ -46,7 +46,7 @@ def test_forward_and_backward_are_those_of_the_model(training: bool) -> None:
 
 def test_logits_leave_the_softmax_out() -> None:
     model, x = residual(), RNG.normal(size=(3, 6, 6, 2))
-    logits = np.exp(Walk(model, x, logits=True).output)
+    logits = np.exp(Walk(model, x, logits=[True]).outputs[0])
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(logits / logits.sum(axis=1, keepdims=True), expected, atol=1e-12)
 
@@ -65,7 +65,7 @@ def test_backward_from_the_middle() -> None:
 def test_models_inside_models_and_several_inputs() -> None:
     model = nested()
     walk = Walk(model, RNG.normal(size=(8, 8, 2)))
-    assert walk.output.shape == (1, 3)
+    assert walk.outputs[0].shape == (1, 3)
     assert walk.number("conv") == walk.number("block/conv") == 0
     assert walk.number(walk.calls[1].layer) == 1
     slopes = walk.backward(np.ones((1, 3), np.float32))
@@ -83,7 +83,7 @@ def test_models_inside_models_and_several_inputs() -> None:
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (1, 8, 8), (1, 8, 8, 1)])
 def test_one_gray_image_in_any_form(shape: tuple[int, ...]) -> None:
     model = Sequential([Input((8, 8, 1)), layers.Conv2D(2, 3)])
-    assert Walk(model, np.zeros(shape)).output.shape == (1, 6, 6, 2)
+    assert Walk(model, np.zeros(shape)).outputs[0].shape == (1, 6, 6, 2)
     assert one_image(model.layers[0], np.zeros((3, 8, 8, 1))).shape == (1, 8, 8, 1)
 
 

@@ -6,7 +6,7 @@ A model in use computes several layers as one operation and lets go of what lies
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -73,34 +73,32 @@ class Walk:
         model: with known shapes, or ready to be built by x.
         x: as `batch`.
         training: the mode. In training the layers change their statistics, as ever.
-        logits: whether the last call leaves its final activation out, if it has one.
+        logits: for each output, whether its last layer leaves its activation out; none unless
+            given.
 
     Attributes:
-        inputs: of the model.
+        inputs, outputs: of the model.
         calls: in the order they were made.
     """
 
-    def __init__(self, model: Model, x: Any, training: bool = False, logits: bool = False) -> None:
+    def __init__(
+        self, model: Model, x: Any, training: bool = False, logits: Sequence[bool] = ()
+    ) -> None:
         self.model, self.inputs = model, batch(model, x)
         graph = model.graph
+        bare = {step for step, left in zip(graph.last_steps, logits, strict=False) if left}
         self.calls: list[Call] = []
         values = dict(zip(graph.inputs, self.inputs, strict=True))
         for number, step in enumerate(graph.steps):
             taken = [values[slot] for slot in step.sources]
             given: Any = taken if step.listed else taken[0]
             mode = training if step.training is None else bool(step.training)
-            bare = logits and number in graph.last_steps
-            bare = bare and step.layer.final_activation != "linear"
-            forward = step.layer.forward_logits if bare else step.layer.forward
+            forward = step.layer.forward_logits if number in bare else step.layer.forward
             y, cache = forward(given, mode)
             made = list(y) if len(step.targets) > 1 else [y]
             values.update(zip(step.targets, made, strict=True))
             self.calls.append(Call(step, taken, made, cache))
-
-    @property
-    def output(self) -> Array:
-        """What the last call gave."""
-        return self.calls[-1].output
+        self.outputs = [values[slot] for slot in graph.outputs]
 
     def number(self, layer: Layer | str) -> int:
         """The position of the first call of a layer, given itself, by its name or by its path.
@@ -117,11 +115,14 @@ class Walk:
             dy: slope by that output, of its shape.
             call: its number, the last unless given.
         """
-        call %= len(self.calls)
-        at: dict[int, Array] = {self.calls[call].step.targets[0]: dy}
+        return self.backward_from({self.calls[call].step.targets[0]: dy})
+
+    def backward_from(self, slopes: Mapping[int, Array | None]) -> Slopes:
+        """The chain rule from several values at once, by their slots; None is no slope."""
+        at = {slot: slope for slot, slope in slopes.items() if slope is not None}
         outputs: list[Array | None] = [None] * len(self.calls)
         parameters: Gradients = {}
-        for number in range(call, -1, -1):
+        for number in reversed(range(len(self.calls))):
             _, path, sources, targets, listed, _ = self.calls[number].step
             dys = [at.get(slot) for slot in targets]
             outputs[number] = dys[0]
