@@ -11,6 +11,7 @@ from parity.plants.plant import Function, Plant, after, before, during, function
 from tinyconv import layers
 from tinyconv.layers import merging
 from tinyconv.models import functional, graph
+from tinyconv.models.blocks import Summed
 from tinyconv.models.container import Container
 from tinyconv.models.graph import Graph
 from tinyconv.models.plan import Plan
@@ -82,8 +83,10 @@ def _also_inner(self: Graph) -> list[int | None]:
 PLANTS: list[Plant] = [
     function("the gradient of all branches but the first dropped", layers.Add, "backward",
              after(_first_alone), "Add: two images", "Add: five vectors",
-             "graphs: a diamond, training", "graphs: a residual block, training"),
-    function("a repeated input whose gradient is not summed", merging, "_sum_to",
+             "graphs: a diamond, training"),
+    function("the gradient of all branches but the first dropped, with ReLU", Summed, "backward",
+             after(_first_alone), "graphs: a residual block, training"),
+    function("a repeated input whose gradient is not summed", merging, "sum_to",
              lambda _: lambda dy, shape: dy[tuple(slice(0, n) for n in shape)],
              "Add: one value a channel", "Add: a row and a column",
              "Add: one value a pixel, first"),

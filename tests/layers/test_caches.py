@@ -96,11 +96,13 @@ def parts(layer: Layer) -> list[Layer]:
 
 
 def snapshot(layer: Layer) -> tuple[dict[str, str], bytes, bytes]:
-    """All attributes by identity, but for the generator that Dropout may own; all values."""
+    """All attributes by identity, but for the generator that Dropout may own and the backend
+    that a model's values lie on; all values.
+    """
     attributes = {
         name: repr(value)
         for name, value in vars(layer).items()
-        if name not in ("params", "state", "_own_generator")
+        if name not in ("params", "state", "_own_generator", "home")
     }
     attributes["keys"] = repr((list(layer.params), list(layer.state)))
     trained = b"".join(array.tobytes() for array in layer.params.values())
