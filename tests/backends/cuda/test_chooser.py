@@ -46,6 +46,17 @@ def test_what_suits():
     assert chosen((32, 56, 56, 128), 3, 128, tf32=True, dtype=np.dtype("f8")) == "implicit_gemm"
 
 
+@pytest.mark.parametrize("name", ["winograd_2x2", "winograd_4x4"])
+def test_no_winograd_in_tf32(name: str):
+    """Its stacks of products would be TF32 where a step is recorded, and not elsewhere."""
+    window = slide((56, 56), (3, 3), (1, 1), "same")
+    case = ConvCase(32, window, 128, 128, 1, np.dtype("float32"), tf32=True)
+    choice = choose(case, name)
+    assert choice.name == "im2col"
+    assert choice.reason.startswith(f"{name} cannot: TF32")
+    assert choose(case._replace(dtype=np.dtype("float64")), name).name == name
+
+
 @settings(max_examples=100)
 @given(problem=problems(), asked=st.sampled_from([None, *ALGORITHMS]), tf32=st.booleans())
 def test_what_is_chosen_can_do_it_and_says_why(problem: Problem, asked: str | None, tf32: bool):

@@ -120,6 +120,17 @@ def test_the_stream_comes_before_the_workspace():
     assert dict(library.called)["cublasSetMathMode"][1] == 0
 
 
+def test_stacks_are_exact_also_with_tf32():
+    library = Library()
+    made = blas(library, tf32=True)
+    stack, matrix = np.ones((2, 3, 4)), np.ones((4, 5))
+    for a in (stack, stack[0]):
+        library.called.clear()
+        made.matmul(np, a, matrix)
+        seen = [rest[1] if "Math" in name else "product" for name, rest in library.called]
+        assert seen == ([0, "product", 3] if a is stack else ["product"])
+
+
 def test_errors_are_told():
     with pytest.raises(RuntimeError, match="cublasCreate_v2 failed with status 3"):
         blas(Library(status=3))

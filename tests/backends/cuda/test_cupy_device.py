@@ -3,9 +3,13 @@
 import subprocess
 import sys
 import textwrap
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tinyconv.backends.cuda.cupy_device import CupyDevice
 
 # Stand-ins for CuPy: what it looks like where it is installed and does not work.
 BROKEN = {
@@ -129,3 +133,25 @@ def test_without_cupy(tmp_path: Path):
     )
     assert told.startswith("['numpy', 'numba']\n")
     assert "CuPy is not installed" in told
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+@pytest.mark.parametrize("before", [4, 7])  # 7: as CUPY_TF32=1 has it
+def test_how_exact_products_are_is_the_device_s_choice(monkeypatch, tf32, before):
+    now = {"float32": before, "float64": 1}
+    linalg = types.SimpleNamespace(
+        COMPUTE_TYPE_FP32=4, COMPUTE_TYPE_TF32=7,
+        get_compute_type=lambda dtype: now[dtype.name],
+        set_compute_type=lambda dtype, asked: now.update({dtype.name: asked}),
+    )  # fmt: skip
+    core = types.ModuleType("cupy._core")
+    core._routines_linalg = linalg
+    monkeypatch.setitem(sys.modules, "cupy", types.ModuleType("cupy"))
+    monkeypatch.setitem(sys.modules, "cupy._core", core)
+    device = object.__new__(CupyDevice)
+    device.tf32, seen = tf32, []
+    device.xp = types.SimpleNamespace(matmul=lambda a, b, out: seen.append(dict(now)))
+    device.matmul(np.ones((2, 2), "float32"), np.ones((2, 2), "float32"))
+    device.matmul(np.ones((2, 2)), np.ones((2, 2)))
+    assert seen == [{"float32": 7 if tf32 else 4, "float64": 1}, {"float32": before, "float64": 1}]
+    assert now["float32"] == before

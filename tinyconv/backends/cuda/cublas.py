@@ -52,7 +52,8 @@ class Cublas:
         address: where the numbers of an array begin.
         stream: address of the stream.
         workspace: address of WORKSPACE bytes on the device, never to be used by others.
-        tf32: whether float32 may be rounded to TF32.
+        tf32: whether float32 may be rounded to TF32. Stacks never are: CuPy's own are not, and
+            a step gives the same numbers whether it is recorded or not.
     """
 
     def __init__(
@@ -63,13 +64,16 @@ class Cublas:
         workspace: int,
         tf32: bool = False,
     ) -> None:
-        self._library, self._address = library, address
+        self._library, self._address, self._tf32 = library, address, tf32
         self._handle = ctypes.c_void_p()
         self._call("cublasCreate_v2", ctypes.byref(self._handle))
         # In this order: a new stream takes the workspace away.
         self._call("cublasSetStream_v2", self._handle, ctypes.c_void_p(stream))
         size = ctypes.c_size_t(WORKSPACE)
         self._call("cublasSetWorkspace_v2", self._handle, ctypes.c_void_p(workspace), size)
+        self._round(tf32)
+
+    def _round(self, tf32: bool) -> None:
         self._call("cublasSetMathMode", self._handle, _TF32 if tf32 else _DEFAULT)
 
     def _call(self, name: str, *arguments: Any) -> None:
@@ -108,6 +112,8 @@ class Cublas:
             made = [ctypes.c_void_p(self._address(x)), ctypes.c_int(operand.stride)]
             return made if count == 1 else [*made, ctypes.c_longlong(operand.step)]
 
+        if self._tf32 and count > 1:
+            self._round(False)
         name = f"cublas{letter}gemm_v2" if count == 1 else f"cublas{letter}gemmStridedBatched"
         self._call(
             name, self._handle, int(right.transposed), int(left.transposed), N, M, K,
@@ -115,6 +121,8 @@ class Cublas:
             ctypes.byref(zero), *matrix(y, Operand(False, N, M * N)),
             *([] if count == 1 else [count]),
         )  # fmt: skip
+        if self._tf32 and count > 1:
+            self._round(True)
 
 
 def _stacked(x: Any) -> Any:

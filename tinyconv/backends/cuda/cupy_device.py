@@ -102,12 +102,13 @@ class CupyDevice(CupyMemory, Device):
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
         if (product := self.product(a, b, out)) is not None:
             return product
-        if not (self.tf32 and a.dtype == np.float32):
+        if a.dtype != np.float32:
             return self.xp.matmul(a, b, out=out)
         from cupy._core import _routines_linalg as precision  # CuPy has no public switch
 
         before = precision.get_compute_type(a.dtype)
-        precision.set_compute_type(a.dtype, precision.COMPUTE_TYPE_TF32)
+        asked = precision.COMPUTE_TYPE_TF32 if self.tf32 else precision.COMPUTE_TYPE_FP32
+        precision.set_compute_type(a.dtype, asked)  # whatever CUPY_TF32 says
         try:
             return self.xp.matmul(a, b, out=out)
         finally:

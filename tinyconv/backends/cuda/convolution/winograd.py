@@ -29,6 +29,8 @@ plain sum's 3x3.
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinyconv.backends.base import Array
 from tinyconv.backends.cuda.convolution import implicit_gemm
 from tinyconv.backends.cuda.convolution.case import PLAIN, ConvCase, Epilogue
@@ -58,6 +60,8 @@ class Winograd:
             return "stride greater than 1"
         if window.dilation != (1, 1):
             return "dilated"
+        if case.tf32 and case.dtype == np.float32:
+            return "TF32 was asked for, and stacks of products are not computed in it"
         return "several groups" if case.groups > 1 else None
 
     def cost(self, case: ConvCase) -> int:
