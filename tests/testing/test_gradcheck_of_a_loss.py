@@ -141,3 +141,16 @@ def test_a_parameter_called_x():
 
     rows = gradcheck(Shift(dtype="float64"), np.ones((2, 3))).rows
     assert [(row.name, row.passed) for row in rows] == [("x", True), ("x", False)]
+
+
+def test_black_pixels_and_thousands_of_relus():
+    """New biases are 0, so every ReLU over black pixels is at its kink: they are moved, too."""
+    random.set_seed(0)
+    images = RNG.integers(0, 256, (4, 12, 12, 1)) * (RNG.random((4, 12, 12, 1)) < 0.2)
+    made = [layers.Rescaling(1 / 255), layers.Conv2D(16, 3, activation="relu"), layers.Flatten()]
+    made.append(layers.Dense(3, activation="softmax"))
+    model = Sequential([type(each)(**{**each.get_config(), "dtype": "float64"}) for each in made])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    report = gradcheck(model, images, Y[:4])
+    assert report.passed, str(report)
+    assert not model.get_weights()[1].any()

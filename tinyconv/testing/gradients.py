@@ -28,15 +28,17 @@ from tinyconv.backends.base import Array
 from tinyconv.layers.base import Layer
 from tinyconv.losses import Loss
 from tinyconv.testing.report import GradientReport
-from tinyconv.testing.slope import compare
+from tinyconv.testing.slope import STEP, compare
 from tinyconv.testing.subject import Subject, numpy_of, of_loss, of_outputs
-from tinyconv.testing.twins import Luck, parts
+from tinyconv.testing.twins import Luck, parameters, parts
 from tinyconv.training.compiled import Compiled
 from tinyconv.training.samples import make_batch
 
-_SubjectAt = Callable[[list[Array], np.random.Generator], Subject]
+_SubjectAt = Callable[[list[Array], dict[str, Array], np.random.Generator], Subject]
 
-_ATTEMPTS = 20  # to find a point without a kink nearby
+# To find a point without a kink nearby. In a network of thousands of ReLUs one of them is always
+# near; then smaller steps look less far, though their rounding is larger.
+_STEPS = [STEP] * 7 + [STEP / 5] * 7 + [STEP / 20] * 7
 _NUDGE = 1e-2
 
 
@@ -79,14 +81,21 @@ def gradcheck(
             )
     points, subject_at, told = _prepare(layer, x, y, training)
     generator, luck = np.random.default_rng(seed), Luck()
+    shifts: dict[str, Array] = {}
     try:
-        for _ in range(_ATTEMPTS):
-            subject = subject_at(points, generator)
-            rows = [compare(*each, tolerance, subject.scale, generator) for each in subject.arrays]
+        for step in _STEPS:
+            subject = subject_at(points, shifts, generator)
+            rows = [
+                compare(*each, tolerance, subject.scale, generator, step) for each in subject.arrays
+            ]
             checked = tuple(row for row in rows if row is not None)
             if len(checked) == len(rows):
                 return GradientReport(told, tolerance, checked)
-            points = [x + _NUDGE * generator.standard_normal(x.shape) for x in points]
+            points = [x + _nudge(x, generator) for x in points]
+            # Parameters too: where an image is black, only a bias takes a ReLU away from 0.
+            for key, variable in parameters(layer).items():
+                moved = _nudge(np.zeros(variable.shape), generator)
+                shifts[key] = shifts.get(key, 0.0) + moved
     finally:
         luck.again()
     raise ValueError(f"{layer!r}: found no point without a kink nearby")
@@ -134,8 +143,10 @@ def _prepare(layer: Any, x: Any, y: Any, training: bool) -> tuple[list[Array], _
         shapes: list[Any] = [(None, *point.shape[1:]) for point in points]
         layer.ensure_built(shapes if listed else shapes[0])
 
-        def by_cotangent(points: list[Array], generator: np.random.Generator) -> Subject:
-            return of_outputs(layer, points, listed, training, generator)
+        def by_cotangent(
+            points: list[Array], shifts: dict[str, Array], generator: np.random.Generator
+        ) -> Subject:
+            return of_outputs(layer, points, shifts, listed, training, generator)
 
         return points, by_cotangent, repr(layer)
     if not isinstance(layer, Compiled) or not training:
@@ -150,8 +161,16 @@ def _prepare(layer: Any, x: Any, y: Any, training: bool) -> tuple[list[Array], _
     assert layer.objective is not None
     losses = ", ".join(each.name for each in layer.objective.losses if each is not None)
 
-    def by_loss(points: list[Array], generator: np.random.Generator) -> Subject:
-        return of_loss(layer, batch._replace(x=points))
+    def by_loss(
+        points: list[Array], shifts: dict[str, Array], generator: np.random.Generator
+    ) -> Subject:
+        return of_loss(layer, batch._replace(x=points), shifts)
 
     points = [np.array(numpy_of(each), "float64") for each in layer.check_inputs(batch.x)]
     return points, by_loss, f"{layer!r}, loss {losses}"
+
+
+def _nudge(x: Array, generator: np.random.Generator) -> Array:
+    """A small random move, on the scale of x."""
+    nudge: Array = _NUDGE * max(1.0, float(x.std())) * generator.standard_normal(x.shape)
+    return nudge

@@ -11,7 +11,7 @@ from tinyconv.testing.report import Row
 
 Function = Callable[[Array], float]
 
-_STEP = 2e-4  # large against rounding, small against the curvature; see _numeric
+STEP = 2e-4  # large against rounding, small against the curvature; see _numeric
 
 
 def compare(
@@ -21,6 +21,7 @@ def compare(
     tolerance: float,
     scale: float,
     generator: np.random.Generator,
+    step: float = STEP,
 ) -> Row | None:
     """Compare gradient and function along one random direction; None next to a kink.
 
@@ -32,11 +33,12 @@ def compare(
         scale: size of the terms that the function adds up; it sets the floor below which a
             difference is rounding.
         generator: of the direction.
+        step: the largest along it.
     """
     direction = generator.standard_normal(gradient.shape)
     analytic = float((gradient * direction).sum())
     floor = 1e-4 * float(np.abs(gradient * direction).sum()) + 1e-4 * scale + 1e-30
-    numeric, kink = _numeric(function, direction)
+    numeric, kink = _numeric(function, direction, step)
     size = max(abs(analytic), abs(numeric), floor)
     if kink > tolerance * max(abs(numeric), floor):
         return None
@@ -44,7 +46,7 @@ def compare(
     return Row(name, analytic, numeric, error, error <= tolerance)
 
 
-def _numeric(function: Function, direction: Array) -> tuple[float, float]:
+def _numeric(function: Function, direction: Array, step: float) -> tuple[float, float]:
     """Derivative along the direction, and how far from smooth the function looks there.
 
     Central differences D with steps h and h/2 give (4 D(h/2) - D(h)) / 3 with an error of
@@ -54,7 +56,7 @@ def _numeric(function: Function, direction: Array) -> tuple[float, float]:
     """
     middle = function(0 * direction)
     slopes, bends = [], []
-    for h in (_STEP, _STEP / 2, _STEP / 4):
+    for h in (step, step / 2, step / 4):
         right = (function(h * direction) - middle) / h
         left = (middle - function(-h * direction)) / h
         slopes.append((right + left) / 2)

@@ -37,15 +37,20 @@ class Subject(NamedTuple):
 
 
 def of_outputs(
-    layer: Layer, points: list[Array], listed: bool, training: bool, generator: np.random.Generator
+    layer: Layer,
+    points: list[Array],
+    moved: dict[str, Array],
+    listed: bool,
+    training: bool,
+    generator: np.random.Generator,
 ) -> Subject:
-    """L = sum(u * y): its gradients by every input and every parameter."""
+    """L = sum(u * y): its gradients by every input and every parameter, these `moved` first."""
     luck = Luck()
 
     def run(at: list[Array], shifts: dict[str, Array]) -> tuple[Layer, Any, Any]:
         # A copy each time, with the same random numbers: the same dropout mask, and
         # batch normalisation's moving statistics stay as they were.
-        copied = twin(layer, shifts)
+        copied = twin(twin(layer, moved) if moved else layer, shifts)
         luck.again()
         return copied, *copied.forward(at if listed else at[0], training)
 
@@ -106,12 +111,12 @@ def _gradients(
     return [numpy_of(dx) for dx in dxs], grads
 
 
-def of_loss(model: Any, batch: Batch) -> Subject:
+def of_loss(model: Any, batch: Batch, moved: dict[str, Array]) -> Subject:
     """L = what `fit` makes small: its gradients by every parameter that is trained."""
     luck = Luck()
 
     def run(shifts: dict[str, Array]) -> tuple[Any, Any, Any]:
-        copied = twin(model, shifts)
+        copied = twin(twin(model, moved) if moved else model, shifts)
         luck.again()
         return copied, *forward_and_loss(copied, batch, True)
 
