@@ -79,7 +79,8 @@ class Device(CupyMemory):
             return bytearray(size)
 
         outer = Stream(log, "outer")
-        made = types.SimpleNamespace(malloc=None, total_bytes=lambda: 99)
+        self.held = 99
+        made = types.SimpleNamespace(malloc=None, total_bytes=lambda: self.held)
         freed = types.SimpleNamespace(free_all_blocks=lambda: log.append("free"))
         self.xp = types.SimpleNamespace(
             get_default_memory_pool=lambda: freed,
@@ -129,6 +130,19 @@ def test_a_recording_that_fails_is_ended():
         device.record(step, device.pool())
     assert device.log == [*IN, "begin", "end", *OUT]
     assert device.within is None
+
+
+@pytest.mark.parametrize("change", [-64, 64])
+def test_a_recording_whose_memory_changed_is_dropped(change):
+    """CuPy frees what captured launches use when the device has no more."""
+    device = Device()
+
+    def step():
+        device.held += change
+
+    with pytest.raises(RuntimeError, match=f"from 99 to {99 + change} bytes"):
+        device.record(step, device.pool())
+    assert device.log == [*IN, "begin", "end", *OUT]
 
 
 @pytest.mark.parametrize(

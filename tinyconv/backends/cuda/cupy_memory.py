@@ -129,8 +129,13 @@ class CupyMemory(Memory):
         return self._blas.matmul(self.xp, a, b, out)
 
     def record(self, function: Callable[[], None], pool: Pool) -> Callable[[], None]:
-        """A CUDA graph of what the function launches on the stream."""
-        stream = self.stream
+        """A CUDA graph of what the function launches on the stream.
+
+        Raises:
+            RuntimeError: if the pool's memory changed: CuPy gives back what it holds of it when
+                the device has no more, also where the graph would write.
+        """
+        stream, before = self.stream, pool.bytes
         with pool:
             stream.begin_capture()
             try:
@@ -140,6 +145,8 @@ class CupyMemory(Memory):
                     stream.end_capture()
                 raise
             graph = stream.end_capture()
+        if pool.bytes != before:
+            raise RuntimeError(f"its memory changed from {before:,} to {pool.bytes:,} bytes")
         launch: Callable[[], None] = graph.launch
         return launch
 
