@@ -5,6 +5,7 @@ it to a file, and a notebook shows it by itself once `%matplotlib inline` is on.
 matplotlib's pyplot is never touched.
 """
 
+from tinyconv.explain.activations import LayerActivations, activation_values, activations
 from tinyconv.explain.algorithms import Algorithms, algorithms
 from tinyconv.explain.col2im import PixelGradient, col2im, pixel_gradient
 from tinyconv.explain.confusion import confusion, confusion_matrix
@@ -26,10 +27,11 @@ from tinyconv.explain.surfaces import Surface
 from tinyconv.explain.trace import Trace, TraceRow, trace
 
 __all__ = [
-    "Algorithms", "FilterValues", "LayerValues", "OptimizerPath", "PatchProduct",
-    "PixelGradient", "Pooled", "Reach", "ReceptiveField", "Surface", "Trace", "TraceRow",
-    "algorithms", "col2im", "confusion", "confusion_matrix", "feature_maps", "filter_values",
-    "filters", "im2col", "layer_values", "optimizer_path", "optimizer_paths", "patch_product",
-    "pixel_gradient", "plot_model", "pooled", "pooling", "predictions", "receptive_field",
-    "receptive_field_of", "trace", "training_curves",
+    "Algorithms", "FilterValues", "LayerActivations", "LayerValues", "OptimizerPath",
+    "PatchProduct", "PixelGradient", "Pooled", "Reach", "ReceptiveField", "Surface", "Trace",
+    "TraceRow", "activation_values", "activations", "algorithms", "col2im", "confusion",
+    "confusion_matrix", "feature_maps", "filter_values", "filters", "im2col", "layer_values",
+    "optimizer_path", "optimizer_paths", "patch_product", "pixel_gradient", "plot_model",
+    "pooled", "pooling", "predictions", "receptive_field", "receptive_field_of", "trace",
+    "training_curves",
 ]  # fmt: skip
