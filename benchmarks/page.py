@@ -22,7 +22,7 @@ _CONVOLUTION = {
     "Python loops, scaled": ("six loops in Python (2,048 times one image and one filter)", None),
     "loops, Numba": ("the same loops compiled, one thread", "Python loops, scaled"),
     "im2col, NumPy": ("columns of the whole batch, BLAS on all cores", "loops, Numba"),
-    "im2col, bands": ("columns in the cache, band by band, on all cores", "im2col, NumPy"),
+    "im2col, bands": ("columns in the cache, our own product, on all cores", "im2col, NumPy"),
     "implicit GEMM": ("no columns: the micro-kernel on the image", "im2col, bands"),
     "Winograd F(2x2)": ("Winograd F(2x2, 3x3)", "implicit GEMM"),
     "Winograd F(4x4)": ("Winograd F(4x4, 3x3)", "Winograd F(2x2)"),

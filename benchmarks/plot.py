@@ -85,6 +85,8 @@ def _rows(axes: Any, names: list[str]) -> None:
 
 def draw_lines(numbers: Mapping[str, Any], path: Path) -> None:
     """Time of a step, and of an image in it, by the size of the batch."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     figure = new_figure(11, 4.4)
     step, image = figure.subplots(1, 2)
     for name, found in numbers.items():
@@ -113,6 +115,8 @@ def draw_lines(numbers: Mapping[str, Any], path: Path) -> None:
         axes.grid(axis="y", color=QUIET, linewidth=0.5, alpha=0.6)
         clear_spines(axes, "bottom")
     step.set_yscale("log")
+    step.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    step.yaxis.set_minor_locator(NullLocator())
     step.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for axes in (step, image):
         axes.tick_params(which="both", labelsize=9, colors=INK, length=0)
