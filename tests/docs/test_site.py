@@ -27,10 +27,10 @@ def test_every_page_is_there(site):
         assert (site / folder / "index.html").is_file(), page
 
 
-@pytest.mark.parametrize("module", ["layers", "losses", "optimizers", "callbacks"])
+@pytest.mark.parametrize("module", ["layers", "losses", "optimizers", "callbacks", "explain"])
 def test_the_reference_has_every_public_name(site, module):
     html = (site / "reference" / module / "index.html").read_text(encoding="utf-8")
-    shown = set(re.findall(rf'id="tinyconv\.{module}\.(\w+)"', html))
+    shown = set(re.findall(rf'id="tinyconv\.{module}\.(?:\w+\.)*(\w+)"', html))
     public = getattr(tinyconv, module)
     aliases = {name for name in public.__all__ if name != getattr(public, name).__name__}
     assert set(public.__all__) - aliases <= shown
