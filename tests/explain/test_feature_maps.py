@@ -57,7 +57,7 @@ def test_layers_inside_models() -> None:
 
 def test_by_default_the_last_convolution_of_each_size() -> None:
     figure = feature_maps(network(), RNG.normal(size=(12, 10, 3)), title="a title")
-    assert captions(figure) == ["two: 12 of 16 maps, 10 x 12", "three: 7 maps, 5 x 6"]
+    assert captions(figure) == ["two: 12 of 16 maps, 12 x 10", "three: 7 maps, 6 x 5"]
     assert figure.get_suptitle() == "a title"
     two, three = figure.subfigs[1:]
     assert [len([a for a in strip.axes if a.images]) for strip in (two, three)] == [12, 7]

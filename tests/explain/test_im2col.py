@@ -12,6 +12,7 @@ from tests import reference
 from tests.reference.windows import pixels, positions
 from tinyconv import layers, use_backend
 from tinyconv.explain import col2im, im2col, patch_product, pixel_gradient
+from tinyconv.explain.cells import shown
 
 RNG = np.random.default_rng(5)
 GEOMETRIES: list[dict[str, Any]] = [
@@ -120,12 +121,12 @@ def test_the_figures_tell_the_numbers(channels: int) -> None:
     written = texts(figure)
     assert f"{layer.name}: the output at row 0, column 2, filter 4" in written
     assert f"columns: 56 rows of {9 * channels}" in written
-    assert f"{told.y:.3g}".replace("-", "−") in written
+    assert shown(told.y) in written
     assert "row 2 of columns" in written
     back = pixel_gradient(layer, x[0], (0, 2), channels - 1, 4)
     written = texts(col2im(layer, x[0], (0, 2), channels - 1, 4))
-    assert f"{back.dx:.3g}".replace("-", "−") in written
-    assert f"{back.part:.3g}".replace("-", "−") in written
+    assert shown(back.dx) in written
+    assert shown(back.part) in written
     assert "empty: no window" in written
 
 
@@ -141,6 +142,7 @@ def test_gray_images_and_the_pixel_from_the_end() -> None:
     [
         ({"at": (5, 0)}, r"at must be a pixel \(row, col\) of the output, which has 5 x 6"),
         ({"at": 3}, "at must be a pixel"),
+        ({"at": (1.5, 2)}, "at must be a pixel"),
         ({"filter": 6}, "filter must be less than 6"),
         ({"filter": -1}, "filter must be an integer >= 0"),
         ({"x": np.zeros((7, 8, 3))}, "expected 4 values along the last axis"),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinyconv.backends import get_backend
+from tinyconv.explain.arguments import below, place
 from tinyconv.explain.cells import draw_cells, draw_map, frame, say, shown, strips
-from tinyconv.explain.im2col import below, convolution_input, draw_input, place
+from tinyconv.explain.im2col import convolution_input, draw_input
 from tinyconv.explain.style import FAINT, INK, new_figure
 from tinyconv.explain.walk import numbers
 from tinyconv.geometry import Window
@@ -161,7 +162,7 @@ def _draw_pictures(
     draw_input(picture, image, told.channel, window)
     frame(picture, *told.at)
     rows, cols = window.output
-    title = f"gradient dz of output {told.filter}, {cols} x {rows}"
+    title = f"gradient dz of output {told.filter}, {rows} x {cols}"
     draw_map(slopes, dz[..., told.filter], title, gradient=True)
     for k, l in np.ndindex(window.size):
         if told.windows[k, l, 0] >= 0:

@@ -162,7 +162,7 @@ def _draw(image: np.ndarray, maps: Mapping[str, np.ndarray], count: int, title: 
     for strip, (name, values) in zip(others, maps.items(), strict=True):
         H, W, filters = values.shape
         told = f"{len(shown[name])} of {filters}" if len(shown[name]) < filters else f"{filters}"
-        strip.suptitle(f"{name}: {told} maps, {W} x {H}", color=FAINT, fontsize=10)
+        strip.suptitle(f"{name}: {told} maps, {H} x {W}", color=FAINT, fontsize=10)
         panels = strip.subplots(rows[name], _COLUMNS, squeeze=False).ravel()
         for panel in panels:
             panel.set_axis_off()

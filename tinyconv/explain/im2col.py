@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinyconv.explain.arguments import below, place
 from tinyconv.explain.cells import (
     draw_cells,
     draw_map,
@@ -18,7 +19,7 @@ from tinyconv.explain.cells import (
 )
 from tinyconv.explain.style import FAINT, INK, displayable, new_figure
 from tinyconv.explain.walk import numbers, one_image
-from tinyconv.geometry import Window, integer
+from tinyconv.geometry import Window
 from tinyconv.layers.conv2d import Conv2D
 
 if TYPE_CHECKING:
@@ -108,38 +109,6 @@ def convolution_input(layer: Any, x: Any, function: str) -> tuple[Any, Window]:
     return image, layer.window(image.shape)
 
 
-def place(layer: Any, at: Any, size: tuple[int, int], what: str) -> tuple[int, int]:
-    """A pixel (row, col) of an image of that size; negative ones count from the end.
-
-    Raises:
-        ValueError: naming the layer, for anything else.
-    """
-    try:
-        row, col = (int(number) for number in at)
-    except (TypeError, ValueError):
-        row, col = size
-    if not (-size[0] <= row < size[0] and -size[1] <= col < size[1]):
-        raise ValueError(
-            f"{layer!r}: at must be a pixel (row, col) of the {what}, which has {size[0]} x "
-            f"{size[1]}. Received: at={at!r}"
-        )
-    return row % size[0], col % size[1]
-
-
-def below(layer: Any, number: Any, count: int, name: str) -> int:
-    """An index from 0 to count - 1.
-
-    Raises:
-        ValueError: naming the layer and the argument.
-    """
-    index = integer(number, name, layer, minimum=0)
-    if index >= count:
-        raise ValueError(
-            f"{layer!r}: {name} must be less than {count}, their number. Received: {name}={number}"
-        )
-    return index
-
-
 def patch_at(image: np.ndarray, window: Window, row: int, col: int) -> np.ndarray:
     """What the window sees at one position: (H, W, C) -> (KH, KW, C), zeros on the padding."""
     padded = np.pad(image, (*window.padding, (0, 0)))
@@ -179,9 +148,9 @@ def draw_input(axes: Any, image: np.ndarray, channel: int, window: Window) -> No
     H, W, C = image.shape
     if C in (1, 3):
         axes.imshow(displayable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        entitle(axes, f"input, {W} x {H}")
+        entitle(axes, f"input, {H} x {W}")
     else:
-        draw_map(axes, image[..., channel], f"input, {W} x {H}: channel {channel} of {C}")
+        draw_map(axes, image[..., channel], f"input, {H} x {W}: channel {channel} of {C}")
     (above, under), (left, right) = window.padding
     axes.set_xlim(-0.5 - left, W - 0.5 + right)
     axes.set_ylim(H - 0.5 + under, -0.5 - above)
@@ -209,7 +178,7 @@ def _draw_pictures(
     draw_cells(patch, told.patch[..., channel], f"patch{which}", size)
     draw_cells(kernel, told.kernel[..., channel], f"kernel of filter {told.filter}{which}", size)
     rows, cols = window.output
-    draw_map(output, y[..., told.filter], f"output {told.filter}, {cols} x {rows}")
+    draw_map(output, y[..., told.filter], f"output {told.filter}, {rows} x {cols}")
     frame(output, *told.at)
 
 

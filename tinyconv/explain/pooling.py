@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinyconv.backends import get_backend
+from tinyconv.explain.arguments import below, place
 from tinyconv.explain.cells import draw_cells, frame
-from tinyconv.explain.im2col import below, place
 from tinyconv.explain.style import FAINT, INK, new_figure
 from tinyconv.explain.walk import numbers, one_image
 from tinyconv.geometry import Pair, Window
@@ -91,6 +91,10 @@ def pooling(
     _draw_part(after, told.y[..., c], outputs, "y", 8)
     _draw_part(back, told.dx[..., c], inputs, "gradient dx", size)
     _draw_part(slopes, told.dy[..., c], outputs, "gradient dy", 8)
+    drawn = tuple(cut.stop - cut.start for cut in outputs)
+    overlap = any(n > step for n, step in zip(window.size, window.strides, strict=True))
+    if overlap and drawn != window.output:
+        back.set_xlabel("from windows that are not drawn, too", color=FAINT, fontsize=8)
     for a in range(outputs[0].start, outputs[0].stop):
         for b in range(outputs[1].start, outputs[1].stop):
             row, col = (int(n) for n in told.winners[a, b, c])

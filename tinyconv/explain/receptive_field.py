@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinyconv.backends import load
+from tinyconv.explain.arguments import place
 from tinyconv.explain.cells import entitle, frame
-from tinyconv.explain.im2col import extent, place
-from tinyconv.explain.style import FAINT, INK, QUIET, RIGHT, clear_spines, displayable, new_figure
+from tinyconv.explain.heat import coloured
+from tinyconv.explain.im2col import extent
+from tinyconv.explain.style import FAINT, INK, QUIET, RIGHT, clear_spines, new_figure
 from tinyconv.explain.walk import Call, Walk, numbers
 from tinyconv.geometry import Pair
 from tinyconv.layers import (
@@ -234,9 +236,7 @@ def _reaches(walk: Walk, last: int) -> list[Reach]:
 
 def _draw_image(axes: Axes, image: np.ndarray, told: ReceptiveField) -> None:
     """The image, pale where the place does not see it."""
-    pixels = displayable(image if image.shape[2] in (1, 3) else image.mean(axis=2))
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    pixels = coloured(image)
     seen = (told.paths > 0)[..., None]
     axes.imshow(np.where(seen, pixels, 0.75 + 0.25 * pixels), interpolation="nearest")
     (top, bottom), (left, right) = told.rows, told.cols
