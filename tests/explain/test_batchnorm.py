@@ -48,15 +48,19 @@ def test_the_figure_tells_each_channel() -> None:
     figure = batchnorm(layer, X, channel=5)
     assert figure.get_suptitle() == "norm: mean and deviation of this batch"
     before, after, *channels = figure.axes
-    assert [axes.get_title() for axes in channels] == ["channel 5", "channel 6"]
-    mean = told.before[..., 5].mean()
-    assert f"({mean:.3g} ±" in channels[0].get_xlabel()
-    assert f"gamma {told.gamma[5]:.3g}, beta {told.beta[5]:.3g}" in channels[0].get_xlabel()
+    assert [axes.get_title() for axes in channels] == ["channel 5", "", "channel 6", ""]
+    above, under = (values[..., 5] for values in (told.before, told.after))
+    assert channels[0].get_xlabel() == f"{above.mean():.3g} ± {above.std():.2g}"
+    scale = f"gamma {told.gamma[5]:.3g}, beta {told.beta[5]:.3g}"
+    assert channels[1].get_xlabel() == f"{under.mean():.3g} ± {under.std():.2g}\n{scale}"
     for axes, values in ((before, told.before), (after, told.after)):
         heights = axes.lines[0].get_ydata()
         np.testing.assert_allclose(heights, values.reshape(-1, 7).mean(axis=0))
     assert batchnorm(layer, X, False).get_suptitle().endswith("of the past, the moving ones")
-    assert len(batchnorm(layers.BatchNormalization(), RNG.normal(size=(9, 6))).axes) == 6
+    lively = RNG.normal(size=(9, 6)) * [1, 9, 1, 8, 7, 6]
+    figure = batchnorm(layers.BatchNormalization(), lively)
+    titles = [axes.get_title() for axes in figure.axes[2::2]]
+    assert titles == ["channel 1", "channel 3", "channel 4", "channel 5"]
 
 
 @backends

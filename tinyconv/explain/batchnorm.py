@@ -73,7 +73,7 @@ def batchnorm(
         layer: the normalisation.
         x: what the layer takes, (N, ..., C): a batch, for its statistics are what it is about.
         training: whether those of the batch are taken, or, as in inference, the moving ones.
-        channel: the first of the channels whose distribution is drawn, 0 unless given.
+        channel: the first of four whose distribution is drawn; the liveliest four unless given.
 
     Raises:
         TypeError: for a layer of another kind.
@@ -82,33 +82,34 @@ def batchnorm(
     """
     told = normalized(layer, x, training)
     C = told.before.shape[-1]
-    first = below(layer, 0 if channel is None else channel, C, "channel")
-    shown = range(first, min(first + _CHANNELS, C))
-    figure = new_figure(11.0, 5.6)
+    if channel is None:
+        spread = told.before.reshape(-1, C).std(axis=0)
+        shown = sorted(int(n) for n in np.argsort(-spread, kind="stable")[:_CHANNELS])
+    else:
+        first = below(layer, channel, C, "channel")
+        shown = list(range(first, min(first + _CHANNELS, C)))
+    figure = new_figure(11.0, 7.0)
     whose = "this batch" if told.by_batch else "the past, the moving ones"
     figure.suptitle(
         f"{layer.name}: mean and deviation of {whose}",
         color=INK, fontweight="bold", fontsize=12,
     )  # fmt: skip
-    grid = figure.add_gridspec(2, 2 * _CHANNELS, height_ratios=[1, 1.1])
     half = _CHANNELS
+    grid = figure.add_gridspec(3, 2 * half, height_ratios=[1.2, 1, 1])
     before = figure.add_subplot(grid[0, :half])
     after = figure.add_subplot(grid[0, half:], sharex=before)
     _draw_spread(before, told.before, "before: mean and deviation of each channel", QUIET)
     _draw_spread(after, told.after, "after", RIGHT)
     for place, number in enumerate(shown):
-        axes = figure.add_subplot(grid[1, 2 * place : 2 * place + 2])
-        histogram(axes, told.before[..., number], QUIET, alpha=0.9, density=True, label="before")
-        histogram(axes, told.after[..., number], RIGHT, alpha=0.6, density=True, label="after")
-        axes.set_title(f"channel {number}", color=INK, fontsize=9)
-        axes.set_xlabel(
-            f"({told.before[..., number].mean():.3g} ± {told.before[..., number].std():.2g})  →  "
-            f"({told.after[..., number].mean():.3g} ± {told.after[..., number].std():.2g})\n"
-            f"gamma {told.gamma[number]:.3g}, beta {told.beta[number]:.3g}",
-            color=FAINT, fontsize=7.5,
-        )  # fmt: skip
+        columns = slice(2 * place, 2 * place + 2)
+        above, under = (figure.add_subplot(grid[row, columns]) for row in (1, 2))
+        _draw_channel(above, told.before[..., number], QUIET, "")
+        made = f"\ngamma {told.gamma[number]:.3g}, beta {told.beta[number]:.3g}"
+        _draw_channel(under, told.after[..., number], RIGHT, made)
+        above.set_title(f"channel {number}", color=INK, fontsize=9)
         if place == 0:
-            axes.legend(frameon=False, fontsize=7.5, labelcolor=INK)
+            for axes, name in ((above, "before"), (under, "after")):
+                axes.set_ylabel(name, color=INK, fontsize=9)
     return figure
 
 
@@ -125,3 +126,10 @@ def _draw_spread(axes: Axes, values: np.ndarray, title: str, colour: str) -> Non
     axes.set_xlabel("channel", color=FAINT, fontsize=8)
     axes.tick_params(colors=FAINT, length=2, labelsize=7)
     clear_spines(axes, "left", "bottom")
+
+
+def _draw_channel(axes: Axes, values: np.ndarray, colour: str, told: str) -> None:
+    """The distribution of one channel, with its mean and deviation below."""
+    histogram(axes, values, colour)
+    mean, deviation = float(values.mean()), float(values.std())
+    axes.set_xlabel(f"{mean:.3g} ± {deviation:.2g}{told}", color=FAINT, fontsize=7.5)

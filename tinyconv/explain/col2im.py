@@ -178,7 +178,7 @@ def _draw_sum(figure: Any, told: PixelGradient, filters: int) -> None:
         1, 5, width_ratios=[3, 0.3, 3, 0.3, 3]
     )
     size = 9 if told.kernel.shape[1] <= 3 else 6.5
-    draw_cells(slopes, told.slopes, "dz of the window that had the pixel under each tap", size)
+    draw_cells(slopes, told.slopes, "dz of the windows that saw it", size)
     say(times, "×", 16)
     draw_cells(kernel, told.kernel, f"kernel of filter {told.filter}, tap by tap", size)
     say(equals, "=", 16)
