@@ -183,6 +183,7 @@ def test_a_layer_of_ones_own():
     assert rows.total.multiply_adds == 2 * 3 * 2
     assert rows[1].formula.forward == "y = 2 x."
     assert "not told: it has no docstring" in str(rows)
+    assert "?: a layer of one's own" in str(rows)
     assert re.search(r"^twice\w* +Twice +2 +2 +0 +\? +\? ", str(rows), re.M)
 
 
@@ -255,3 +256,15 @@ def test_outputs_that_nothing_is_trained_for():
     model = Model(x, [layers.Dense(2)(x), layers.Rescaling(2.0)(x)])
     rows = explain.trace(model, np.ones((2, 4)), runs=1)
     assert [row.backward_multiply_adds for row in rows] == [2 * 4 * 2, 0]
+
+
+def test_a_large_model_shows_its_slowest_layers(traced: explain.Trace):
+    rows = [
+        traced[2]._replace(name=str(n), seconds=1.0 + n % 50, backward_seconds=0.0)
+        for n in range(100)
+    ]
+    (axes,) = explain.Trace(rows, "many").figure().axes
+    shown = [int(label.get_text()) for label in axes.get_yticklabels()]
+    assert shown == [n for n in range(100) if n % 50 >= 30]
+    assert axes.get_title(loc="left").endswith("; the 40 slowest of 100 layers")
+    assert axes.get_legend().get_texts()[0].get_text() == "forward 2,550,000 ms"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyconv import layers
+from tinyconv.backends import get_backend
 from tinyconv.backends.base import Array
 from tinyconv.geometry import Shape
 from tinyconv.layers.affine import Affine
 from tinyconv.layers.base import Cache, Layer
-from tinyconv.layers.parameters import Parameters
 
 _PER_VALUE = (layers.BatchNormalization, layers.Rescaling)  # y = a x + b
 _KNOWN = tuple(kind for kind in vars(layers).values() if isinstance(kind, type))
@@ -39,10 +39,10 @@ def multiply_adds(layer: Layer, output: Shape) -> int | None:
     return values if isinstance(layer, _PER_VALUE) else 0
 
 
-def address(x: Any) -> int:
-    """Where the numbers of an array begin."""
-    told = getattr(x, "__cuda_array_interface__", None) or x.__array_interface__
-    place: int = told["data"][0]
+def address(x: Array) -> int:
+    """Where the numbers of an array of the backend begin."""
+    device = getattr(get_backend(), "device", None)
+    place: int = x.ctypes.data if device is None else device.address(x)
     return place
 
 
@@ -54,14 +54,14 @@ def arrays_in(cache: Any) -> list[Array]:
 
 
 def _collect(value: Any, found: dict[int, Array]) -> None:
-    if hasattr(value, "nbytes") and hasattr(value, "shape"):
+    if isinstance(value, get_backend().xp.ndarray):
         if value.nbytes:
             found.setdefault(address(value), value)
     elif isinstance(value, Cache):
         _collect(list(vars(value).values()), found)
     elif isinstance(value, dict):
         _collect(list(value.values()), found)
-    elif isinstance(value, (list, tuple)) and not isinstance(value, Parameters):
+    elif isinstance(value, (list, tuple)):
         for each in value:
             _collect(each, found)
 

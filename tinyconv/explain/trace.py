@@ -83,8 +83,8 @@ class Trace(list[TraceRow]):
 
     def share(self, row: TraceRow) -> float:
         """Of the time of all rows, forward and backward."""
-        total = self.total
-        return (row.seconds + row.backward_seconds) / (total.seconds + total.backward_seconds)
+        spent = sum(each.seconds + each.backward_seconds for each in self)
+        return (row.seconds + row.backward_seconds) / spent
 
     def __str__(self) -> str:
         from tinyconv.explain.trace_table import text

@@ -12,37 +12,44 @@ from tinyconv.explain.trace_table import count_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tinyconv.explain.trace import Trace
+    from tinyconv.explain.trace import Trace, TraceRow
+
+_MOST = 40  # bars
 
 
 def draw(trace: Trace) -> Figure:
-    """A bar a layer, from the input down: milliseconds forward and backward."""
-    total = trace.total
-    forward = np.array([1e3 * row.seconds for row in trace])
-    backward = np.array([1e3 * row.backward_seconds for row in trace])
-    figure = new_figure(9.5, 1.6 + 0.26 * len(trace))
+    """A bar a layer, from the input down: milliseconds forward and backward.
+
+    Of more than forty layers the slowest are shown.
+    """
+    total, rows = trace.total, _slowest(trace)
+    forward = np.array([1e3 * row.seconds for row in rows])
+    backward = np.array([1e3 * row.backward_seconds for row in rows])
+    figure = new_figure(9.5, 1.6 + 0.26 * len(rows))
     axes = figure.subplots()
-    places = range(len(trace))
-    axes.barh(places, forward, color=RIGHT, height=0.72, label=_told("forward", forward))
+    places = range(len(rows))
+    label = _told("forward", total.seconds)
+    axes.barh(places, forward, color=RIGHT, height=0.72, label=label)
     if backward.any():
-        label = _told("backward", backward)
+        label = _told("backward", total.backward_seconds)
         axes.barh(places, backward, left=forward, color=WRONG, height=0.72, label=label)
-    for place, row in zip(places, trace, strict=True):
+    for place, row in zip(places, rows, strict=True):
         told = f" {trace.share(row):.1%}"
         if row.multiply_adds:
             told += f" · {count_text(row.multiply_adds + (row.backward_multiply_adds or 0))}"
         axes.text(
             forward[place] + backward[place], place, told, va="center", color=FAINT, fontsize=8
         )
-    axes.set_yticks(places, [row.name for row in trace])
-    axes.set_ylim(len(trace) - 0.4, -0.6)
+    axes.set_yticks(places, [row.name for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1.18 * float((forward + backward).max()))
     axes.set_xlabel(
         "milliseconds; beside each bar: its share of the time · its multiply-adds", color=FAINT
     )
     axes.set_title(
         f"{count_text(total.multiply_adds)} multiply-adds forward, "
-        f"{count_text(total.backward_multiply_adds)} backward",
+        f"{count_text(total.backward_multiply_adds)} backward"
+        + (f"; the {len(rows)} slowest of {len(trace)} layers" if len(rows) < len(trace) else ""),
         loc="left", color=INK, fontweight="bold", fontsize=11,
     )  # fmt: skip
     axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8)
@@ -54,6 +61,13 @@ def draw(trace: Trace) -> Figure:
     return figure
 
 
-def _told(way: str, times: np.ndarray) -> str:
-    total = float(times.sum())
-    return f"{way} {total:,.0f} ms" if total >= 100 else f"{way} {total:.3g} ms"
+def _slowest(trace: Trace) -> list[TraceRow]:
+    """The rows that are shown, in the order of the data."""
+    times = [row.seconds + row.backward_seconds for row in trace]
+    shown = sorted(range(len(trace)), key=lambda place: -times[place])[:_MOST]
+    return [trace[place] for place in sorted(shown)]
+
+
+def _told(way: str, seconds: float) -> str:
+    spent = 1e3 * seconds
+    return f"{way} {spent:,.0f} ms" if spent >= 100 else f"{way} {spent:.3g} ms"

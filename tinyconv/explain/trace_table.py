@@ -23,6 +23,7 @@ _NOTE = (
     "moved: bytes that must be read and written at least; kept: bytes that stay for the way back; "
     "ms: median of the runs."
 )
+_UNKNOWN = "?: a layer of one's own, which the total leaves out"
 _WIDTH = 110  # of the formulas
 _LARGEST = 5  # layers named below the table
 
@@ -40,7 +41,9 @@ def text(trace: Trace) -> str:
     ]
     rule = "-" * max(len(line) for line in lines)
     table = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-    parts = ["\n".join([trace.title, *table]), _NOTE, _where(trace), _formulas(trace)]
+    unknown = any(row.multiply_adds is None for row in trace)
+    note = f"{_NOTE}\n{_UNKNOWN}" if unknown else _NOTE
+    parts = ["\n".join([trace.title, *table]), note, _where(trace), _formulas(trace)]
     return "\n\n".join(parts)
 
 

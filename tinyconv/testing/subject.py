@@ -50,7 +50,7 @@ def of_outputs(
     def run(at: list[Array], shifts: dict[str, Array]) -> tuple[Layer, Any, Any]:
         # A copy each time, with the same random numbers: the same dropout mask, and
         # batch normalisation's moving statistics stay as they were.
-        copied = twin(twin(layer, moved) if moved else layer, shifts)
+        copied = twin(layer, moved, shifts)
         luck.again()
         return copied, *copied.forward(at if listed else at[0], training)
 
@@ -68,8 +68,8 @@ def of_outputs(
     for index, dx in enumerate(dxs):
 
         def by_input(shift: Array, index: int = index) -> float:
-            moved = points[index] + shift
-            return total([*points[:index], moved, *points[index + 1 :]], {})
+            point = points[index] + shift
+            return total([*points[:index], point, *points[index + 1 :]], {})
 
         name = f"x[{index}]" if listed else "x"
         arrays.append(Dependence(name, dx, by_input))
@@ -93,7 +93,7 @@ def _gradients(
     """What backward returns, after the checks that need no numbers to compare with."""
     slopes, grads = layer.backward(cotangent, cache)
     slopes_again, again = layer.backward(cotangent, cache)
-    dxs = _as_list(slopes)
+    dxs = [numpy_of(dx) for dx in _as_list(slopes)]
     if len(dxs) != len(points):
         raise AssertionError(
             f"{layer!r}: expected {len(points)} dx, one an input. Received: {len(dxs)}"
@@ -108,7 +108,7 @@ def _gradients(
     pairs += [(grads[key], again[key]) for key in grads]
     if not all(np.array_equal(numpy_of(one), numpy_of(other)) for one, other in pairs):
         raise AssertionError(f"{layer!r}: a second backward with the same cache gave other values")
-    return [numpy_of(dx) for dx in dxs], grads
+    return dxs, grads
 
 
 def of_loss(model: Any, batch: Batch, moved: dict[str, Array]) -> Subject:
@@ -116,7 +116,7 @@ def of_loss(model: Any, batch: Batch, moved: dict[str, Array]) -> Subject:
     luck = Luck()
 
     def run(shifts: dict[str, Array]) -> tuple[Any, Any, Any]:
-        copied = twin(twin(model, moved) if moved else model, shifts)
+        copied = twin(model, moved, shifts)
         luck.again()
         return copied, *forward_and_loss(copied, batch, True)
 
@@ -136,13 +136,14 @@ def of_loss(model: Any, batch: Batch, moved: dict[str, Array]) -> Subject:
 def _checked(layer: Layer, variables: dict[str, Any], grads: dict[str, Array]) -> dict[str, Array]:
     """The gradients in the order of what they belong to, whose shapes they must have."""
     expected = {key: variable.shape for key, variable in variables.items()}
-    received = {key: np.shape(grad) for key, grad in grads.items()}
+    arrays = {key: numpy_of(gradient) for key, gradient in grads.items()}
+    received = {key: np.shape(array) for key, array in arrays.items()}
     if received != expected:
         raise AssertionError(
             f"{layer!r}: backward must return one gradient for each parameter, of its shape: "
             f"expected {expected}. Received: {received}"
         )
-    return {key: numpy_of(grads[key]) for key in expected}
+    return {key: arrays[key] for key in expected}
 
 
 def _as_list(values: Any) -> list[Any]:

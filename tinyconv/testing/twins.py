@@ -15,8 +15,8 @@ from tinyconv.layers.base import Layer
 _SHARED = ("home", "optimizer", "history", "_buffer", "_trained")
 
 
-def twin(layer: Layer, shifts: Mapping[str, Array]) -> Layer:
-    """A copy with parameters of its own, moved by `shifts`; with what a layer keeps beside.
+def twin(layer: Layer, *shifts: Mapping[str, Array]) -> Layer:
+    """A copy with parameters of its own, moved by all `shifts`; with what a layer keeps beside.
 
     The drawing of the graph is not copied with it, nor what belongs to its training.
     """
@@ -25,7 +25,9 @@ def twin(layer: Layer, shifts: Mapping[str, Array]) -> Layer:
     shared += [vars(part)[key] for part in inside for key in _SHARED if key in vars(part)]
     made: Layer = copy.deepcopy(layer, {id(each): each for each in shared})
     for key, variable in parameters(made).items():
-        moved = get_backend().to_numpy(variable.value) + shifts.get(key, 0.0)
+        moved = get_backend().to_numpy(variable.value)
+        for each in shifts:
+            moved = moved + each.get(key, 0.0)
         variable.value = get_backend().asarray(moved)
     return made
 
