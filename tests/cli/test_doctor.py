@@ -5,6 +5,7 @@ import sys
 import types
 from importlib import metadata
 
+import numpy as np
 import pytest
 
 pytest.importorskip("typer")
@@ -176,6 +177,28 @@ def test_a_backend_that_computes_wrongly(machine, cupy_backend):
     code, output = run("--backend", "cupy")
     assert code == 1
     assert "a max-pooling ran, but its result is wrong" in output
+
+    class Odd(np.ndarray):
+        def __add__(self, other):
+            return np.asarray(self) * 3
+
+    class AddsWrongly(type(backends.load("numpy"))):
+        def asarray(self, values, dtype=None):
+            return np.asarray(values, dtype).view(Odd)
+
+    cupy_backend(AddsWrongly())
+    code, output = run("--backend", "cupy")
+    assert code == 1
+    assert "a sum of arrays ran, but its result is wrong" in output
+
+
+def test_headers_that_are_missing(machine, cupy_backend):
+    """CuPy's own kernels need them, ours do not."""
+    machine(H200, FakeCupy(), ["cupy-cuda13x"])
+    cupy_backend(RuntimeError('a kernel: error: cannot open source file "cuda_fp16.h"'))
+    code, output = run("--backend", "cupy")
+    assert code == 1
+    assert 'pip install "cupy-cuda13x[ctk]"' in output
 
 
 def test_a_card_that_works(machine, cupy_backend):

@@ -109,9 +109,8 @@ def advice(driver: Driver, error: BaseException) -> str:
             f"This CuPy is made for a newer CUDA than the driver runs ({driver.version_text}): "
             f"uninstall it, then {install_cupy(driver)}; or update the driver"
         )
-    if any(sign in text.lower() for sign in ("nvrtc", "compileexception", "header", "cublas")) or (
-        isinstance(error, (ImportError, OSError))
-    ):
+    signs = "nvrtc", "compileexception", "header", "source file", "cublas"
+    if any(sign in text.lower() for sign in signs) or isinstance(error, (ImportError, OSError)):
         extra = "cupy-cuda12x[ctk]" if driver.version < 13000 else "cupy-cuda13x[ctk]"
         return (
             f'A part of the CUDA toolkit is missing or does not fit: pip install "{extra}", or '

@@ -46,6 +46,32 @@ BROKEN = {
         def RawKernel(*a):
             return lambda *a: None
     """,
+    "without CUDA's headers": """
+        class cuda:
+            class runtime:
+                def getDeviceCount():
+                    return 1
+        class zeros(list):
+            def __init__(self, *a):
+                super().__init__([42])
+            def __add__(self, one):
+                raise RuntimeError('cannot open source file "cuda_fp16.h"')
+        def RawKernel(*a):
+            return lambda *a: None
+    """,
+    "that cannot add": """
+        class cuda:
+            class runtime:
+                def getDeviceCount():
+                    return 1
+        class zeros(list):
+            def __init__(self, *a):
+                super().__init__([42])
+            def __add__(self, one):
+                return [41]
+        def RawKernel(*a):
+            return lambda *a: None
+    """,
 }
 SAYS = {
     "without its libraries": "libcudart.so.13",
@@ -53,6 +79,8 @@ SAYS = {
     "without a GPU": "CuPy finds no GPU",
     "without a compiler": "libnvrtc not found",
     "with a kernel that does nothing": "a test kernel wrote 0 instead of 42",
+    "without CUDA's headers": 'cannot open source file "cuda_fp16.h"',
+    "that cannot add": "CuPy computes 42 + 1 = 41",
 }
 
 

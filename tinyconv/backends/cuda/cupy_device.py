@@ -19,8 +19,9 @@ _PROBE = 'extern "C" __global__ void probe(int* answer) { *answer = 42; }'
 def problem() -> str | None:
     """Why no kernel can run here, in a sentence; None where one does.
 
-    Decided by running one: that CuPy can be imported says nothing about a driver, a device
-    it may use, and a compiler for kernels.
+    Decided by running two: that CuPy can be imported says nothing about a driver, a device
+    it may use, and a compiler for kernels; and CuPy's own, of its arithmetic, include CUDA's
+    headers, which ours do not.
     """
     if find_spec("cupy") is None:
         return "CuPy is not installed"
@@ -32,10 +33,13 @@ def problem() -> str | None:
         answer = cupy.zeros(1, np.int32)
         cupy.RawKernel(_PROBE, "probe")((1,), (1,), (answer,))
         value = int(answer[0])
+        if value != 42:
+            return f"a test kernel wrote {value} instead of 42"
+        value = int((answer + 1)[0])
     except Exception as error:  # ImportError, OSError, CUDARuntimeError, compile errors, ...
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"CuPy cannot run a kernel: {first}"
-    return None if value == 42 else f"a test kernel wrote {value} instead of 42"
+    return None if value == 43 else f"CuPy computes 42 + 1 = {value}"
 
 
 def usable() -> bool:
