@@ -11,13 +11,13 @@ else, and what CUDA itself forbids while a stream is captured.
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from typing import Any
 
 import numpy as np
 
 from tests.backends.cuda.host import HostDevice
+from tests.backends.cuda.strict_array import Module, StrictArray, arrays_in, bare
 from tinyconv.backends.cuda.memory import Pool
 
 
@@ -25,126 +25,6 @@ class OutOfMemoryError(MemoryError):
     def __init__(self, size: int) -> None:
         super().__init__(f"out of memory allocating {size} bytes")
         self.size = size
-
-
-class StrictArray(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array of a device; `a` is what only the device may touch."""
-
-    __array_priority__ = 100
-
-    def __init__(self, device: Any, a: np.ndarray, base: Any = None) -> None:
-        self.device, self.a, self.base = device, a, base
-        if base is None:
-            device.took(self)
-
-    # ---- what NumPy asks
-
-    def __array__(self, *arguments: Any, **named: Any) -> Any:
-        raise TypeError("implicit conversion to a NumPy array is not allowed")
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **named: Any) -> Any:
-        return self.device.call(getattr(ufunc, method), inputs, named)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, named: Any) -> Any:
-        return self.device.call(function, args, named)
-
-    # ---- what is known without waiting
-
-    shape = property(lambda self: self.a.shape)
-    dtype = property(lambda self: self.a.dtype)
-    ndim = property(lambda self: self.a.ndim)
-    size = property(lambda self: self.a.size)
-    nbytes = property(lambda self: self.a.nbytes)
-    flags = property(lambda self: self.a.flags)
-    itemsize = property(lambda self: self.a.itemsize)
-    strides = property(lambda self: self.a.strides)
-
-    def __len__(self) -> int:
-        return len(self.a)
-
-    # ---- what waits
-
-    def __float__(self) -> float:
-        return float(self.device.read(self))
-
-    def __int__(self) -> int:
-        return int(self.device.read(self))
-
-    def __bool__(self) -> bool:
-        return bool(self.device.read(self))
-
-    def __index__(self) -> int:
-        return int(self.device.read(self))
-
-    def get(self) -> np.ndarray:
-        return self.device.read(self).copy()
-
-    def item(self) -> Any:
-        return self.device.read(self).item()
-
-    # ---- what is launched
-
-    def _mask(self, key: Any) -> None:
-        """CuPy asks the device how much a mask picks, and what it sets comes from the host."""
-        for each in key if isinstance(key, tuple) else (key,):
-            if isinstance(each, StrictArray) and each.dtype == bool:
-                self.device.read(each)
-
-    def __getitem__(self, key: Any) -> Any:
-        self._mask(key)
-        return self.device.call(lambda a, k: a[k], (self, key), {})
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._mask(key)
-        if isinstance(value, np.ndarray):
-            raise TypeError("a NumPy array is no array of this device")
-
-        def assign(a: np.ndarray, k: Any, v: Any) -> None:
-            a[k] = v
-
-        self.device.call(assign, (self, key, value), {})
-
-    def fill(self, value: Any) -> None:
-        self[...] = value
-
-    @property
-    def T(self) -> Any:  # noqa: N802
-        return self.device.call(np.transpose, (self,), {})
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not callable(getattr(np.ndarray, name, None)):
-            raise AttributeError(name)
-
-        def method(*arguments: Any, **named: Any) -> Any:
-            def function(a: np.ndarray, *args: Any, **kw: Any) -> Any:
-                return getattr(a, name)(*args, **kw)
-
-            return self.device.call(function, (self, *arguments), named)
-
-        return method
-
-
-class _Module:
-    """The array module: NumPy's functions, on this device."""
-
-    ndarray = StrictArray
-    _takers = frozenset({"array", "asarray"})  # arrays of the host, too
-
-    def __init__(self, device: Any) -> None:
-        self._device = device
-
-    def __getattr__(self, name: str) -> Any:
-        thing = getattr(np, name)
-        if not callable(thing) or isinstance(thing, type):
-            return thing
-
-        def function(*arguments: Any, **named: Any) -> Any:
-            strange = any(isinstance(x, np.ndarray) for x in arguments)
-            if strange and name not in self._takers:
-                raise TypeError(f"{name}: a NumPy array is no array of this device")
-            return self._device.call(thing, arguments, named)
-
-        return function
 
 
 class _CountedPool(Pool):
@@ -177,7 +57,7 @@ class StrictDevice(HostDevice):
     def __init__(self, memory: int = 1 << 32, records: bool = True) -> None:
         super().__init__()
         self.memory, self.used, self.records = memory, 0, records
-        self.xp: Any = _Module(self)
+        self.xp: Any = Module(self)
         self.reads = self.launches = self.uploads = self.repeated = 0
         self.pools: list[_CountedPool] = []
         self._tape: list[Any] | None = None
@@ -249,7 +129,7 @@ class StrictDevice(HostDevice):
 
     def call(self, function: Any, arguments: Any, named: Any) -> Any:
         """A function of NumPy on arrays of this device: its result is one, too."""
-        args, kw = _bare(arguments), _bare(named)
+        args, kw = bare(arguments), bare(named)
         self.launches += 1
         with np.errstate(all="ignore"):  # a device says nothing about NaN
             result = function(*args, **kw)
@@ -257,7 +137,7 @@ class StrictDevice(HostDevice):
         if result is None or out is not None:
             self._note(lambda: function(*args, **kw))
             return out[0] if isinstance(out, tuple) else out
-        given = list(_arrays((arguments, named)))
+        given = list(arrays_in((arguments, named)))
         return self._wrapped(result, given, lambda: function(*args, **kw))
 
     def _wrapped(self, result: Any, given: list[StrictArray], again: Any) -> Any:
@@ -279,13 +159,13 @@ class StrictDevice(HostDevice):
 
     def _run(self, file: str, function: str, *rest: Any) -> None:
         *sizes, arguments = rest
-        bare = tuple(_bare(list(arguments)))
+        plain = tuple(bare(list(arguments)))
         for x in arguments:
             assert not isinstance(x, np.ndarray), f"{file}:{function}: an array of the host"
         again = super()._run
         self.launches += 1
-        again(file, function, *sizes, bare)
-        self._note(lambda: again(file, function, *sizes, bare))
+        again(file, function, *sizes, plain)
+        self._note(lambda: again(file, function, *sizes, plain))
 
     # ---- recordings
 
@@ -314,28 +194,3 @@ class StrictDevice(HostDevice):
                     each()
 
         return launch
-
-
-def _bare(value: Any) -> Any:
-    if isinstance(value, StrictArray):
-        return value.a
-    if isinstance(value, (list, tuple)):
-        parts = [_bare(each) for each in value]
-        if isinstance(value, list):
-            return parts
-        with contextlib.suppress(TypeError):
-            return type(value)(parts)
-        return type(value)(*parts)
-    if isinstance(value, dict):
-        return {key: _bare(each) for key, each in value.items()}
-    return value
-
-
-def _arrays(value: Any) -> Any:
-    if isinstance(value, StrictArray):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _arrays(each)
-    elif isinstance(value, dict):
-        yield from _arrays(list(value.values()))

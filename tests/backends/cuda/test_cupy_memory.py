@@ -26,9 +26,7 @@ class Stream:
 
     def record(self):
         self.log.append(f"record {self.name}")
-        return types.SimpleNamespace(
-            of=self.name, synchronize=lambda: self.log.append("synchronize")
-        )
+        return types.SimpleNamespace(of=self.name)
 
     def wait_event(self, event):
         self.log.append(f"{self.name} waits for {event.of}")
@@ -41,6 +39,20 @@ class Stream:
         if self.fails:
             raise RuntimeError("cudaErrorStreamCaptureInvalidated")
         return types.SimpleNamespace(launch=lambda: self.log.append("launch"))
+
+
+class Event:
+    """A mark on a stream, which can be set again."""
+
+    def __init__(self, log):
+        self.log = log
+        log.append("event")
+
+    def record(self, stream):
+        assert stream.name == "outer"
+
+    def synchronize(self):
+        self.log.append("synchronize")
 
 
 class Address:
@@ -87,6 +99,7 @@ class Device(CupyMemory):
             get_default_pinned_memory_pool=lambda: freed,
             cuda=types.SimpleNamespace(
                 get_current_stream=lambda: outer,
+                Event=lambda disable_timing: Event(log),
                 Stream=lambda non_blocking: Stream(log, "own"),
                 MemoryPool=lambda: made,
                 using_allocator=using,
@@ -173,6 +186,7 @@ def test_a_buffer_is_written_again_when_its_copy_is_over():
     assert "synchronize" not in device.log
     device.upload(np.full(4, 77, np.uint8), out)
     assert device.log.count("synchronize") == 1
+    assert device.log.count("event") == cupy_memory._BUFFERS  # each is used again
     assert len(device.pinned) == cupy_memory._BUFFERS
     assert (there == 77).all()
 
@@ -204,7 +218,8 @@ if importlib.util.find_spec("cupy") is not None:
 
         for name in (
             "get_current_stream", "Stream.begin_capture", "Stream.end_capture", "Stream.wait_event",
-            "Stream.record", "Graph.launch", "MemoryPool.malloc", "MemoryPool.total_bytes",
+            "Stream.record", "Event.record", "Event.synchronize", "Graph.launch",
+            "MemoryPool.malloc", "MemoryPool.total_bytes",
             "using_allocator", "alloc_pinned_memory", "MemoryPointer.copy_from_host_async",
             "memory.OutOfMemoryError", "device.get_cublas_handle", "runtime.runtimeGetVersion",
         ):  # fmt: skip

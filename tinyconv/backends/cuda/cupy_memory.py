@@ -69,13 +69,16 @@ class CupyMemory(Memory):
             self._ring = [(None, None)] * _BUFFERS
         self._turn = (self._turn + 1) % _BUFFERS
         buffer, copied = self._ring[self._turn]
-        if copied is not None:
+        if copied is None:
+            copied = self.xp.cuda.Event(disable_timing=True)
+        else:
             copied.synchronize()
         if buffer is None or buffer.nbytes < values.nbytes:
             buffer = self._page_locked(values.nbytes)
         buffer[: values.nbytes] = values
         there.copy_from_host_async(buffer.ctypes.data, values.nbytes, stream)
-        self._ring[self._turn] = buffer, stream.record()
+        copied.record(stream)
+        self._ring[self._turn] = buffer, copied
 
     def _page_locked(self, size: int) -> np.ndarray:
         memory = self.xp.cuda.alloc_pinned_memory(max(size, 1))

@@ -134,33 +134,65 @@ class Entry:
 
     def hold(self, held: list[Any]) -> None:
         """From now on these are what the step depends on."""
-        self._held, self._settings = held, settings(held)
+        self._held, self._settings = held, Settings(held[0], held[1](), held[2])
 
     def fits(self, held: list[Any]) -> bool:
         """Whether these are the very same things, with the same settings."""
         same = len(held) == len(self._held) and all(
             a is b for a, b in zip(held, self._held, strict=True)
         )
-        return same and settings(held) == self._settings
+        return same and self._settings.same()
 
 
-def settings(held: list[Any]) -> list[Any]:
-    """The numbers that are built into a recording and that somebody may set at any time."""
-    plan, objective, optimizer = held[0], held[1](), held[2]
-    owners = [optimizer, *objective.losses]
-    for work in plan.work:
-        for call in work.block.calls:
-            owners += [call.layer, *call.layer.regularizers.values()]
-    found: list[Any] = [list(objective.weights)]
-    for owner in owners:
-        found += [
-            (name, value)
-            for name, value in getattr(owner, "__dict__", {}).items()
-            if isinstance(value, (int, float, str)) and name not in _CHANGING
-        ]
-    return found
+class Settings:
+    """The numbers that are built into a recording and that somebody may set at any time.
+
+    Whose they are is found out once; each step only compares them.
+
+    Args:
+        plan, objective, optimizer: of the step.
+    """
+
+    def __init__(self, plan: Any, objective: Any, optimizer: Any) -> None:
+        layers = [call.layer for work in plan.work for call in work.block.calls]
+        penalties = [layer.regularizers for layer in layers]
+        owners = [optimizer, *objective.losses, *layers, *_values(penalties)]
+        attributes = [getattr(owner, "__dict__", {}) for owner in owners]
+        self._seen = [(each, len(each), _numbers(each)) for each in attributes]
+        self._whole = [(each, each.copy()) for each in (objective.weights, *penalties)]
+
+    def same(self) -> bool:
+        """Whether nobody has set one."""
+        return all(now == before for now, before in self._whole) and all(
+            _same(*each) for each in self._seen
+        )
 
 
+def _values(mappings: list[dict[str, Any]]) -> list[Any]:
+    return [value for each in mappings for value in each.values()]
+
+
+def _same(there: dict[str, Any], count: int, kept: dict[str, Any]) -> bool:
+    for name, value in kept.items():
+        found = there.get(name)
+        if value is None:
+            if isinstance(found, _NUMBERS):  # it had none before
+                return False
+        elif found is not value and (type(found) is not type(value) or found != value):
+            return False
+    return len(there) == count or _numbers(there).keys() == kept.keys()
+
+
+def _numbers(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Those that may be built in; None may become one."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if (value is None or isinstance(value, _NUMBERS)) and name not in _CHANGING
+    }
+
+
+_NUMBERS = int, float, str, np.generic
 _CHANGING = frozenset({"iterations", "_learning_rate"})  # read from slots
 
 
