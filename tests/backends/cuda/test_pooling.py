@@ -50,6 +50,20 @@ def test_more_elements_than_threads(host: CudaBackend, dtype: str):
     compare(host, fill((6, 27, 29, 16), dtype), window, fill)
 
 
+@pytest.mark.parametrize(
+    ("shape", "size", "strides", "padding"),
+    [
+        ((2, 5, 6, 1030), (3, 3), (1, 2), "same"),  # more channels than threads
+        ((1, 2, 300, 1), (2, 2), (2, 2), "valid"),  # more pixels
+        ((40, 9, 2, 3), (2, 1), (3, 2), "valid"),  # more rows, and gaps between the windows
+        ((70, 3, 1, 1), (3, 1), (3, 1), "same"),  # more rows of one number than a block takes
+    ],
+)
+def test_rows_of_the_way_back(host: CudaBackend, dtype: str, shape, size, strides, padding):
+    fill = Fill(4)
+    compare(host, fill(shape, dtype), slide(shape[1:3], size, strides, padding), fill)
+
+
 def test_a_start_that_is_no_multiple_of_16_bytes(host: CudaBackend, dtype: str):
     fill, window = Fill(1), slide((6, 6), (2, 2), (2, 2), "valid")
     flat = fill((2 * 6 * 6 * 4 + 1,), dtype)

@@ -71,11 +71,15 @@ class Device(Memory, ABC):
 
         `count` is the kernel's first argument (index_t), before `arguments`.
         """
-        most = _WAVES * self.properties.multiprocessors * (self.properties.threads // block)
-        blocks = min(-(-count // block), max(most, 1))
+        blocks = min(-(-count // block), self.waves(block))
         wide = _is_wide(count, arguments)
         size = np.int64(count) if wide else np.int32(count)
         self._launch(kernel, dtype, (blocks, 1, 1), (block, 1, 1), (size, *arguments), 0, wide)
+
+    def waves(self, block: int) -> int:
+        """How many blocks of so many threads are enough where each goes over more than its own."""
+        resident = self.properties.multiprocessors * (self.properties.threads // block)
+        return max(_WAVES * resident, 1)
 
     def launch_blocks(
         self,

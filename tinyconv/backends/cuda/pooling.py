@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from tinyconv.backends.base import Array
 from tinyconv.backends.cuda.base import OnDevice
 from tinyconv.backends.cuda.expecting import expect
 from tinyconv.geometry import Window
+
+_THREADS = 256  # of a block that goes over rows
+_MOST_ROWS = 64  # of a block: its third dimension
 
 
 class Pooling(OnDevice):
@@ -29,7 +33,7 @@ class Pooling(OnDevice):
         dy = self.xp.ascontiguousarray(dy)
         argmax = self.xp.ascontiguousarray(argmax, _tap_dtype(window))
         dx = self.xp.empty((len(dy), *window.input, dy.shape[3]), dy.dtype)
-        self._over_pixels("max_pool_backward", window, dx, (dy, argmax), dy, *_by_size(argmax), dx)
+        self._over_rows("max_pool_backward", window, dx, (dy, argmax), dy, *_by_size(argmax), dx)
         return dx
 
     def average_pool(self, x: Array, window: Window) -> Array:
@@ -45,7 +49,7 @@ class Pooling(OnDevice):
         expect("dy", dy, (len(dy), *window.output, dy.shape[3]))
         dy = self.xp.ascontiguousarray(dy)
         dx = self.xp.empty((len(dy), *window.input, dy.shape[3]), dy.dtype)
-        self._over_pixels("average_pool_backward", window, dx, (dy,), dy, dx)
+        self._over_rows("average_pool_backward", window, dx, (dy,), dy, dx)
         return dx
 
     def _over_pixels(
@@ -57,11 +61,34 @@ class Pooling(OnDevice):
         *arguments: Any,
     ) -> None:
         """The kernel over all elements of `written`, 16 bytes at a time if the arrays allow it."""
-        C, (top, _), (left, _) = written.shape[3], *window.padding
+        C = written.shape[3]
         lanes = self.device.lanes(C, written, *others)
-        steps = *window.input, C, *window.output, *window.size, *window.strides, top, left
-        name = f"pooling:{kernel}"
+        name, steps = f"pooling:{kernel}", _steps(window, C)
         self._launch_laned(name, lanes, written, written.size, *arguments, *steps)
+
+    def _over_rows(
+        self, kernel: str, window: Window, dx: Array, others: tuple[Array, ...], *arguments: Any
+    ) -> None:
+        """The kernel over the rows of dx, whose pixels and channels the threads of a block share.
+
+        A block has as many channels, then pixels, then rows side by side as go into it.
+        """
+        N, H, W, C = dx.shape
+        lanes = self.device.lanes(C, dx, *others)
+        channels = max(1, min(C // lanes, _THREADS))
+        pixels = max(1, min(W, _THREADS // channels))
+        rows = max(1, min(N * H, _THREADS // (channels * pixels), _MOST_ROWS))
+        block = channels, pixels, rows
+        grid = min(-(-N * H // rows), self.device.waves(math.prod(block)))
+        name = f"pooling:{kernel}" if lanes == 1 else f"pooling:{kernel}_vector"
+        steps = _steps(window, C)
+        self.device.launch_blocks(name, dx.dtype, grid, block, N, *arguments, *steps)
+
+
+def _steps(window: Window, channels: int) -> tuple[int, ...]:
+    """What the kernels take after their arrays."""
+    (top, _), (left, _) = window.padding
+    return *window.input, channels, *window.output, *window.size, *window.strides, top, left
 
 
 def _tap_dtype(window: Window) -> type[np.integer]:

@@ -47,10 +47,12 @@ __device__ __forceinline__ Range taps_inside(int start, int size, int length) {
     return {start < 0 ? -start : 0, start + size > length ? length - start : size};
 }
 
-// The windows of `size` taps that see the pixel at `place` of the padded image.
+// The windows of `size` taps that see the pixel at `place` of the padded image. Where windows
+// do not overlap it is one at most, and takes one division.
 __device__ __forceinline__ Range windows_over(int place, int size, int stride, int count) {
-    const int last = place / stride;
-    return {place < size ? 0 : (place - size) / stride + 1, last < count ? last + 1 : count};
+    const int last = place / stride, end = last < count ? last + 1 : count;
+    if (stride >= size) return {place - last * stride < size ? last : last + 1, end};
+    return {place < size ? 0 : (place - size) / stride + 1, end};
 }
 
 // ---- max ------------------------------------------------------------------------------
@@ -99,42 +101,6 @@ LANED(max_pool,
       (index_t count, const T* x, T* y, unsigned char* argmax, int* wide, POOL_PARAMETERS),
       (count, x, y, argmax, wide, POOL))
 
-// dx[n,h,w,c] = sum of dy[n,i,j,c] over the windows (i, j) whose maximum was there
-template <int V, typename Tap>
-__device__ void gradient_of_max(
-    index_t count, const T* dy, const Tap* argmax, T* dx, Pool p) {
-    GRID_STRIDE(element, count) {
-        const Place at = place_of<V>(element, p.H, p.W, p.C);
-        const int h = at.row + p.top, w = at.column + p.left;
-        const Range rows = windows_over(h, p.KH, p.SH, p.OH);
-        const Range columns = windows_over(w, p.KW, p.SW, p.OW);
-        Pack<T, V> sum = {};
-        for (int i = rows.first; i < rows.end; i++) {
-            for (int j = columns.first; j < columns.end; j++) {
-                const index_t window = (at.n * p.OH + i) * p.OW + j;
-                const int tap = (h - i * p.SH) * p.KW + w - j * p.SW;
-                const Pack<Tap, V> taps = load_lanes<V>(argmax + window * p.C + at.c);
-                const Pack<T, V> slopes = load_lanes<V>(dy + window * p.C + at.c);
-                for (int v = 0; v < V; v++)
-                    if (taps.lane[v] == tap) sum.lane[v] += slopes.lane[v];
-            }
-        }
-        store_lanes<V>(dx + at.pixel * p.C + at.c, sum);
-    }
-}
-
-template <int V>
-__device__ void max_pool_backward_lanes(
-    index_t count, const T* dy, const unsigned char* argmax, const int* wide, T* dx, Pool pool) {
-    if (wide) gradient_of_max<V>(count, dy, wide, dx, pool);
-    else gradient_of_max<V>(count, dy, argmax, dx, pool);
-}
-
-LANED(max_pool_backward,
-      (index_t count, const T* dy, const unsigned char* argmax, const int* wide, T* dx,
-       POOL_PARAMETERS),
-      (count, dy, argmax, wide, dx, POOL))
-
 // ---- mean -----------------------------------------------------------------------------
 
 // How many pixels of window (i, j) are real.
@@ -165,27 +131,89 @@ __device__ void average_pool_lanes(index_t count, const T* x, T* y, Pool p) {
 
 LANED(average_pool, (index_t count, const T* x, T* y, POOL_PARAMETERS), (count, x, y, POOL))
 
-// dx[n,h,w,c] = sum of dy[n,i,j,c] / (real pixels) over the windows (i, j) that see it
-template <int V>
-__device__ void average_pool_backward_lanes(index_t count, const T* dy, T* dx, Pool p) {
-    GRID_STRIDE(element, count) {
-        const Place at = place_of<V>(element, p.H, p.W, p.C);
-        const Range rows = windows_over(at.row + p.top, p.KH, p.SH, p.OH);
-        const Range columns = windows_over(at.column + p.left, p.KW, p.SW, p.OW);
-        Pack<T, V> sum = {};
-        for (int i = rows.first; i < rows.end; i++) {
-            const Range real_rows = taps_inside(i * p.SH - p.top, p.KH, p.H);
-            for (int j = columns.first; j < columns.end; j++) {
-                const Range real_columns = taps_inside(j * p.SW - p.left, p.KW, p.W);
-                const T real = real_pixels(real_rows, real_columns);
-                const index_t window = (at.n * p.OH + i) * p.OW + j;
-                const Pack<T, V> slopes = load_lanes<V>(dy + window * p.C + at.c);
-                for (int v = 0; v < V; v++) sum.lane[v] += slopes.lane[v] / real;
+// ---- the way back: rows of dx ---------------------------------------------------------
+
+// What all pixels of a row of dx share: divisions are slow, so it is computed once for them.
+struct Row {
+    index_t n;
+    int h;  // in the padded image
+    Range windows;
+};
+
+__device__ __forceinline__ Row row_of(index_t line, const Pool& p) {
+    const index_t n = line / p.H;
+    const int h = (int)(line - n * p.H) + p.top;
+    return {n, h, windows_over(h, p.KH, p.SH, p.OH)};
+}
+
+// A block has blockDim.z rows at a time, of which blockDim.y threads share the pixels, and
+// blockDim.x the channels, V of them each.
+#define EACH_ROW(line, lines)                                                            \
+    for (index_t line = (index_t)blockIdx.x * (index_t)blockDim.z + (index_t)threadIdx.z; \
+         line < (lines); line += (index_t)gridDim.x * (index_t)blockDim.z)
+#define EACH_PIXEL(w, W) for (int w = (int)threadIdx.y; w < (W); w += (int)blockDim.y)
+#define EACH_PACK(c, C) for (int c = (int)threadIdx.x * V; c < (C); c += (int)blockDim.x * V)
+
+// dx[n,h,w,c] = sum of dy[n,i,j,c] over the windows (i, j) whose maximum was there
+template <int V, typename Tap>
+__device__ void gradient_of_max(int N, const T* dy, const Tap* argmax, T* dx, Pool p) {
+    EACH_ROW(line, (index_t)N * p.H) {
+        const Row row = row_of(line, p);
+        EACH_PIXEL(column, p.W) {
+            const int w = column + p.left;
+            const Range columns = windows_over(w, p.KW, p.SW, p.OW);
+            EACH_PACK(c, p.C) {
+                Pack<T, V> sum = {};
+                for (int i = row.windows.first; i < row.windows.end; i++) {
+                    for (int j = columns.first; j < columns.end; j++) {
+                        const index_t place = ((row.n * p.OH + i) * p.OW + j) * p.C + c;
+                        const int tap = (row.h - i * p.SH) * p.KW + w - j * p.SW;
+                        const Pack<Tap, V> taps = load_lanes<V>(argmax + place);
+                        const Pack<T, V> slopes = load_lanes<V>(dy + place);
+                        for (int v = 0; v < V; v++)
+                            if (taps.lane[v] == tap) sum.lane[v] += slopes.lane[v];
+                    }
+                }
+                store_lanes<V>(dx + (line * p.W + column) * p.C + c, sum);
             }
         }
-        store_lanes<V>(dx + at.pixel * p.C + at.c, sum);
     }
 }
 
-LANED(average_pool_backward, (index_t count, const T* dy, T* dx, POOL_PARAMETERS),
-      (count, dy, dx, POOL))
+template <int V>
+__device__ void max_pool_backward_lanes(
+    int N, const T* dy, const unsigned char* argmax, const int* wide, T* dx, Pool pool) {
+    if (wide) gradient_of_max<V>(N, dy, wide, dx, pool);
+    else gradient_of_max<V>(N, dy, argmax, dx, pool);
+}
+
+LANED(max_pool_backward,
+      (int N, const T* dy, const unsigned char* argmax, const int* wide, T* dx, POOL_PARAMETERS),
+      (N, dy, argmax, wide, dx, POOL))
+
+// dx[n,h,w,c] = sum of dy[n,i,j,c] / (real pixels) over the windows (i, j) that see it
+template <int V>
+__device__ void average_pool_backward_lanes(int N, const T* dy, T* dx, Pool p) {
+    EACH_ROW(line, (index_t)N * p.H) {
+        const Row row = row_of(line, p);
+        EACH_PIXEL(column, p.W) {
+            const Range columns = windows_over(column + p.left, p.KW, p.SW, p.OW);
+            EACH_PACK(c, p.C) {
+                Pack<T, V> sum = {};
+                for (int i = row.windows.first; i < row.windows.end; i++) {
+                    const Range real_rows = taps_inside(i * p.SH - p.top, p.KH, p.H);
+                    for (int j = columns.first; j < columns.end; j++) {
+                        const Range real_columns = taps_inside(j * p.SW - p.left, p.KW, p.W);
+                        const T real = real_pixels(real_rows, real_columns);
+                        const index_t place = ((row.n * p.OH + i) * p.OW + j) * p.C + c;
+                        const Pack<T, V> slopes = load_lanes<V>(dy + place);
+                        for (int v = 0; v < V; v++) sum.lane[v] += slopes.lane[v] / real;
+                    }
+                }
+                store_lanes<V>(dx + (line * p.W + column) * p.C + c, sum);
+            }
+        }
+    }
+}
+
+LANED(average_pool_backward, (int N, const T* dy, T* dx, POOL_PARAMETERS), (N, dy, dx, POOL))
