@@ -22,12 +22,17 @@ def signed() -> Colormap:
     """Red for negative, white for zero, blue for positive numbers."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("signed", [WRONG, "white", RIGHT])
+    # An odd number of colours has one in the middle: 0 is white.
+    return LinearSegmentedColormap.from_list("signed", [WRONG, "white", RIGHT], N=257)
 
 
 def shown(value: float, digits: int = 3) -> str:
-    """A number in so many digits."""
-    return "0" if value == 0 else f"{value:.{digits}g}".replace("e-0", "e-").replace("-", "−")
+    """A number in so many digits; whole where it has as many before the point."""
+    if value == 0:
+        return "0"
+    whole = 10**digits <= abs(value) < 1e5
+    text = f"{value:.0f}" if whole else f"{value:.{digits}g}"
+    return text.replace("e-0", "e-").replace("-", "−")
 
 
 def draw_cells(
