@@ -17,11 +17,11 @@ from a measurement: `python -m benchmarks gpu` is there to correct them.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from tinyconv.backends.choosing import Chooser
 from tinyconv.backends.cuda.convolution import im2col, implicit_gemm, pointwise, winograd
 from tinyconv.backends.cuda.convolution.case import ConvCase
 
@@ -39,34 +39,6 @@ FEW_CHANNELS = 4
 LEAST_CHANNELS = 64
 # Products of the plain sum, below which its launches would cost more than they save.
 LEAST_PRODUCTS = 1 << 31
-
-
-class Choice(NamedTuple):
-    """An algorithm by name, the algorithm itself, and why it was chosen."""
-
-    name: str
-    algorithm: Any
-    reason: str
-
-
-def check(asked: str) -> None:
-    """Raises ValueError unless it is the name of an algorithm."""
-    if asked not in ALGORITHMS:
-        raise ValueError(f"conv must be one of {list(ALGORITHMS)}. Received: conv={asked!r}")
-
-
-@lru_cache(4096)
-def choose(case: ConvCase, asked: str | None = None) -> Choice:
-    """The algorithm for a case; the one `asked` for wherever it can do the case."""
-    instead = ""
-    if asked is not None:
-        check(asked)
-        against = ALGORITHMS[asked].reason_against(case)
-        if against is None:
-            return Choice(asked, ALGORITHMS[asked], "asked for")
-        instead = f"{asked} cannot: {against}; "
-    name, reason = _rule(case)
-    return Choice(name, ALGORITHMS[name], instead + reason)
 
 
 def _rule(case: ConvCase) -> tuple[str, str]:
@@ -90,3 +62,7 @@ def _rule(case: ConvCase) -> tuple[str, str]:
     m = winograd.best(case).m
     saved = 9 * m * m / (m + 2) ** 2
     return f"winograd_{m}x{m}", f"3x3: tiles of {m}x{m} need {saved:.3g} times fewer products"
+
+
+_chooser = Chooser(ALGORITHMS, _rule)
+check, choose = _chooser.check, _chooser.choose
