@@ -4,11 +4,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo notebooks test lint clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.demo
 	$(BIN)/tinyconv train
+
+notebooks: $(VENV)/.notebooks
+	$(BIN)/python -m examples.notebooks
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
@@ -25,6 +28,11 @@ clean:
 $(VENV)/.demo: setup.cfg pyproject.toml
 	@if test -e $(VENV)/.test; then $(MAKE) --no-print-directory $(VENV)/.test; \
 	else $(call install,cli,a minute); fi
+	@touch $@
+
+$(VENV)/.notebooks: setup.cfg pyproject.toml
+	@if test -e $(VENV)/.test; then $(MAKE) --no-print-directory $(VENV)/.test; \
+	else $(call install,notebooks,a minute); fi
 	@touch $@
 
 $(VENV)/.test: setup.cfg pyproject.toml

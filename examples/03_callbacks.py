@@ -3,6 +3,7 @@
 Kill it in the middle of the training and start it again: it goes on where it was.
 """
 
+# %%
 import tinyconv as tc
 from tinyconv import explain
 from tinyconv.callbacks import (
@@ -13,7 +14,13 @@ from tinyconv.callbacks import (
     TensorBoard,
 )
 
+# %% [markdown]
+# ## A callback of one's own
+#
+# `fit` calls its methods at the beginning and the end of each batch and each epoch.
 
+
+# %%
 class StopAt90(tc.callbacks.Callback):
     """The book's callback: enough is enough."""
 
@@ -23,6 +30,10 @@ class StopAt90(tc.callbacks.Callback):
             self.model.stop_training = True
 
 
+# %% [markdown]
+# ## Images and network
+
+# %%
 (train_images, train_labels), (test_images, test_labels) = tc.datasets.fashion_mnist.load_data()
 train_images, test_images = train_images / 255.0, test_images / 255.0
 
@@ -36,6 +47,11 @@ model = tc.Sequential(
     ]
 )
 model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+# %% [markdown]
+# ## Training, watched
+
+# %%
 history = model.fit(
     train_images,
     train_labels,
@@ -52,6 +68,10 @@ history = model.fit(
 )
 explain.training_curves(history).savefig("training_curves.png")
 
+# %% [markdown]
+# ## The best epoch, read back from its file
+
+# %%
 best = tc.models.load_model("best.keras")
 test_loss, test_accuracy = best.evaluate(test_images, test_labels)
 print("Test accuracy of the best epoch:", test_accuracy)

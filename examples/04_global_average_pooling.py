@@ -4,6 +4,7 @@ The book's third program on tinyconv. Three networks begin with the same head an
 different tails. What does each tail cost, how well does it do, how much does it overfit?
 """
 
+# %%
 import argparse
 import statistics
 import time
@@ -26,12 +27,21 @@ parser.add_argument("--epochs", type=int, default=7)
 parser.add_argument("--images", type=int, default=-1, help="of each split, at most")
 options = parser.parse_args()
 
+# %% [markdown]
+# ## The photographs
+
+# %%
 # Streams: each epoch reads, decodes and resizes the photographs anew, a batch at a time.
 train, validation, test = (
     split.take(options.images) for split in cats_vs_dogs.load_data(image_size=(SIZE, SIZE))
 )
 
 
+# %% [markdown]
+# ## One head and three tails
+
+
+# %%
 def block(filters, **arguments):
     # Moving averages start at 0 and 1, far from what they are to find. In the 50 steps of an epoch
     # of 3,200 photographs, Keras' momentum of 0.99 leaves them there for epochs, and validation
@@ -70,6 +80,11 @@ def dense(*dropout):
     ]
 
 
+# %% [markdown]
+# ## Training, and what there is to compare
+
+
+# %%
 class Clock(tc.callbacks.Callback):
     """The seconds of each epoch: their median leaves out the first one, which compiles."""
 
@@ -178,6 +193,10 @@ def draw(results, path):
     figure.savefig(path, dpi=120)
 
 
+# %% [markdown]
+# ## Three trainings
+
+# %%
 results = [
     trained("average pooling", average_pooling()),
     trained("dense", dense()),
@@ -186,6 +205,10 @@ results = [
 show_table(results)
 draw(results, "global_average_pooling.png")
 
+# %% [markdown]
+# ## Saved, read back, and asked
+
+# %%
 # Save the small one, read it back, and ask it about a photograph that it has not seen.
 results[0]["model"].save("gap_model.h5")
 model = tc.models.load_model("gap_model.h5")

@@ -6,6 +6,7 @@ The weights (98 MB) are downloaded once, into Keras' own folder; `--weights` tak
 Photograph and guesses are drawn into pretrained_resnet50.png.
 """
 
+# %%
 import argparse
 from pathlib import Path
 
@@ -29,6 +30,10 @@ if options.top < 1:
 if not Path(options.image).is_file():
     parser.error(f"--image: there is no file {options.image}")
 
+# %% [markdown]
+# ## The network looks at the photograph
+
+# %%
 try:
     model = ResNet50(weights=options.weights)
     print(f"ResNet-50: {len(model.layers)} layers, {model.count_params():,} parameters")
@@ -46,6 +51,11 @@ for _, name, probability in guesses:
     print(f"{probability:8.2%}  {name.replace('_', ' ')}")
 
 
+# %% [markdown]
+# ## A picture of its guesses
+
+
+# %%
 def draw(path):
     """The photograph as the network sees it, and beside it the guesses."""
     figure = style.new_figure(8.4, 3.6)

@@ -7,6 +7,7 @@ an `.h5` file holds only the first blocks, the network is cut off behind them, a
 says so. It is vgg16_features.png.
 """
 
+# %%
 import argparse
 from pathlib import Path
 
@@ -32,6 +33,11 @@ if not Path(options.image).is_file():
     parser.error(f"--image: there is no file {options.image}")
 
 
+# %% [markdown]
+# ## The network, as far as there are weights
+
+
+# %%
 def network():
     """VGG16 without its dense layers, and the numbers of the blocks that have trained weights."""
     if options.weights == "imagenet" or options.weights.endswith((".weights.h5", ".keras")):
@@ -59,6 +65,10 @@ last = [f"block{block}_conv{2 if block < 3 else 3}" for block in blocks]
 # A model of as many outputs as there are blocks: all of them in one pass.
 model = tc.Model(whole.input, [whole.get_layer(name).output for name in last])
 
+# %% [markdown]
+# ## All blocks in one pass
+
+# %%
 photograph.thumbnail((SIDE, SIDE))
 x = preprocess_input(tc.utils.img_to_array(photograph)[None])
 features = model.predict(x, verbose=0)
@@ -67,6 +77,10 @@ for name, maps in zip(last, features, strict=True):
     silent = (maps.max(axis=(0, 1)) == 0).sum()
     print(f"{name}: {maps.shape[2]} maps of {maps.shape[0]} x {maps.shape[1]}, {silent} all zero")
 
+# %% [markdown]
+# ## The maps
+
+# %%
 title = "VGG16"
 if blocks[-1] < 5:
     title += f" to block{blocks[-1]}_pool, the rest cut off"

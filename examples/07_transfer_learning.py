@@ -14,6 +14,7 @@ and screen and picture say so. The picture is transfer_learning.png. On all phot
 scratch, an epoch takes many minutes: try it with `--images 200 --epochs 3 --fine-tune-epochs 1`.
 """
 
+# %%
 import argparse
 import time
 from pathlib import Path
@@ -57,6 +58,11 @@ SCRATCH = EPOCHS + MORE if options.scratch_epochs is None else options.scratch_e
 CACHE = not options.no_cache
 
 
+# %% [markdown]
+# ## Network and photographs
+
+
+# %%
 def pretrained():
     """VGG16 without its dense layers, and its last block for which there are weights."""
     if options.weights == "imagenet" or options.weights.endswith((".weights.h5", ".keras")):
@@ -109,6 +115,11 @@ def on_top_of(base):
     return tc.Sequential([base, *tail, layers.Dense(1, activation="sigmoid")])
 
 
+# %% [markdown]
+# ## Training, in three ways
+
+
+# %%
 class Clock(tc.callbacks.Callback):
     """The seconds of each epoch, its validation included."""
 
@@ -173,6 +184,11 @@ def fine_tuned(model):
     return trained("fine-tuned", model, tc.optimizers.RMSprop(1e-5), EPOCHS + MORE, EPOCHS, cache)
 
 
+# %% [markdown]
+# ## A table and a picture
+
+
+# %%
 def clock_time(seconds):
     if seconds < 100:
         return f"{seconds:.1f} s"
@@ -247,6 +263,10 @@ def draw(scratch, base, tuned, path):
     figure.savefig(path, dpi=120)
 
 
+# %% [markdown]
+# ## Off we go
+
+# %%
 try:
     BASE, LAST = pretrained()
     (train, count), (validation, _), (test, _) = map(

@@ -7,24 +7,17 @@ import pytest
 
 import tinyconv
 from tests.data.conftest import closed_port  # noqa: F401
+from tests.examples.small import large_digits
 from tinyconv.applications import resnet50, vgg16
-from tinyconv.data import digits, fashion_mnist
+from tinyconv.data import fashion_mnist
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture
 def small_fashion_mnist(monkeypatch):
-    """The digits, 28 x 28, in place of Fashion-MNIST: real images that learn fast."""
-
-    def enlarge(images):
-        return np.pad(images.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
-
-    def load_data():
-        (x_train, y_train), (x_test, y_test) = digits.load_data()
-        return (enlarge(x_train[:320]), y_train[:320]), (enlarge(x_test[:64]), y_test[:64])
-
-    monkeypatch.setattr(fashion_mnist, "load_data", load_data)
+    """The digits in place of Fashion-MNIST."""
+    monkeypatch.setattr(fashion_mnist, "load_data", large_digits)
 
 
 def test_every_example_is_run_here():
@@ -37,7 +30,7 @@ def test_every_example_is_run_here():
         "06_vgg16_features.py",
         "07_transfer_learning.py",
     }
-    assert {path.name for path in EXAMPLES.glob("*.py")} == tested
+    assert {path.name for path in EXAMPLES.glob("[0-9]*.py")} == tested
 
 
 @pytest.mark.parametrize(
