@@ -12,6 +12,7 @@ import        seconds and memory of `import`
 all           these nine; numbers and pictures go to benchmarks/results
 
 startup       seconds from the command to the first training step, with and without a cache
+expected      seconds from the command of an example to its end, on each backend
 accuracy      test accuracy after the book's ten epochs of Fashion-MNIST, three seeds each
 cats_vs_dogs  an epoch over a stream of photographs, three networks, against tf.keras
 memory        peak memory of such an epoch for few and for many photographs
@@ -26,17 +27,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from benchmarks import page
+from benchmarks import expected, page
 from benchmarks.lineup import ALL, USUAL, present
-from benchmarks.report import Case, write_json
+from benchmarks.report import write_json
 
 SIDE_BY_SIDE = (
     "step", "predict", "vgg16", "resnet50", "linear", "conv", "why", "layers", "import",
 )  # fmt: skip
-OTHERS = ("startup", "accuracy", "cats_vs_dogs", "memory", "gpu")
+OTHERS = ("startup", "expected", "accuracy", "cats_vs_dogs", "memory", "gpu")
 RESULTS = Path(__file__).parent / "results"
+ON_A_PAGE: dict[str, Any] = {"why": page, "expected": expected}
+
+
+class Titled(Protocol):
+    """What can be chosen by its title."""
+
+    @property
+    def title(self) -> str: ...
+
+
+T = TypeVar("T", bound=Titled)
 
 
 class Options(argparse.Namespace):
@@ -53,7 +65,7 @@ class Options(argparse.Namespace):
     docs: bool
     command: str
 
-    def chosen(self, cases: Sequence[Case]) -> list[Case]:
+    def chosen(self, cases: Sequence[T]) -> list[T]:
         """The cases whose title has `only` in it."""
         found = [case for case in cases if self.only.lower() in case.title.lower()]
         if not found:
@@ -70,12 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.contenders:
         parser.error("none of the contenders is installed")
     options.command = " ".join(("python -m benchmarks", *(arguments or sys.argv[1:])))
-    if options.docs and options.question != "why":
-        parser.error("--docs is for why")
+    if options.docs and options.question not in ON_A_PAGE:
+        parser.error(f"--docs is for {' and '.join(ON_A_PAGE)}")
     if options.docs and (options.quick or options.only):
         parser.error("--docs shows a whole measurement, without --quick and --only")
     if options.docs and not options.json:
-        page.write(RESULTS / "why.json")
+        ON_A_PAGE[options.question].write(RESULTS / f"{options.question}.json")
         return
     if options.question == "all":
         if options.json or options.plot or options.only:
@@ -98,7 +110,7 @@ def answer(module: ModuleType, options: Options, numbers: Path | None, plot: Pat
     if plot:
         module.draw(found, plot)
     if options.docs and numbers:
-        page.write(numbers)
+        ON_A_PAGE[options.question].write(numbers)
 
 
 def module_of(question: str) -> ModuleType:
@@ -130,8 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=RESULTS, help="where `all` writes its files")
     parser.add_argument(
         "--docs", action="store_true",
-        help="of why: write its tables into docs/why-it-is-fast.md, measured now if --json says "
-        "where to, else those of benchmarks/results/why.json",
+        help="write the tables of why into docs/why-it-is-fast.md, or that of expected into "
+        "README.md: measured now if --json says where to, else those of benchmarks/results",
     )  # fmt: skip
     return parser
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import marks
 from benchmarks.report import Spread
 from tinyconv.explain.algorithms import OPERATIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "why-it-is-fast.md"
-BEGIN, END = "<!-- begin: python -m benchmarks why --docs -->", "<!-- end -->"
+BEGIN, END = marks.begin("why"), marks.END
 NOT_MEASURED = (
     "*Not measured yet: `python -m benchmarks why --json benchmarks/results/why.json --docs` "
     "writes its tables here.*"
@@ -53,15 +54,12 @@ _LAST = "Winograd F(4x4)"
 
 def write(numbers: Path, page: Path = PAGE) -> None:
     """Put the tables of a file between the two marks of the page."""
-    before, _, after = page.read_text(encoding="utf-8").partition(BEGIN)
-    made = tables(json.loads(numbers.read_text(encoding="utf-8")))
-    page.write_text(f"{before}{BEGIN}\n{made}\n{END}{after.partition(END)[2]}", encoding="utf-8")
+    marks.put(page, "why", tables(json.loads(numbers.read_text(encoding="utf-8"))))
 
 
 def written(page: Path = PAGE) -> str:
     """What stands between the marks."""
-    text = page.read_text(encoding="utf-8")
-    return text.partition(BEGIN)[2].partition(END)[0].strip()
+    return marks.between(page, "why")
 
 
 def tables(content: Mapping[str, Any]) -> str:

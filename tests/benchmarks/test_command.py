@@ -103,7 +103,7 @@ def test_backends_of_ours_are_contenders_apart():
         (["accuracy", "--plot", "x.png"], "accuracy draws no picture"),
         (["speed"], "invalid choice: 'speed'"),
         (["step", "--contenders", "jax"], "invalid choice: 'jax'"),
-        (["step", "--docs"], "--docs is for why"),
+        (["step", "--docs"], "--docs is for why and expected"),
         (["why", "--quick", "--docs"], "--docs shows a whole measurement"),
     ],
 )
