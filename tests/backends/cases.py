@@ -113,6 +113,18 @@ def conv_blocks(name: str, activation: Activation, pool: Any, bias: bool = True)
     ]
 
 
+def conv_and_sum(activation: Activation, size: int = 1) -> Callable[[Fill, str], tuple[Any, ...]]:
+    """A convolution whose result another image is added to."""
+    window = slide((18, 22), (size, size), (1, 1), "same")
+
+    def arguments(fill: Fill, dtype: str) -> tuple[Any, ...]:
+        x, kernel = fill((3, 18, 22, 67), dtype), fill((size, size, 67, 37), dtype)
+        bias, other = fill((37,), dtype), fill((3, 18, 22, 37), dtype)
+        return x, kernel, bias, other, window, 1, activation
+
+    return arguments
+
+
 def classes(fill: Fill, dtype: str) -> tuple[Any, ...]:
     return fill((301, 17), dtype), fill.generator.integers(0, 17, 301), fill((301,), dtype)
 
@@ -179,6 +191,10 @@ CASES = [
     simple("batch_norm_block", IMAGES, CHANNEL, CHANNEL, None, 1e-3, RELU, True),
     simple("batch_norm_block_backward", IMAGES, IMAGES, CHANNEL, CHANNEL, None, 1e-3, RELU, True),
     Case("batch_norm_block_backward-given", "batch_norm_block_backward", given_statistics),
+    Case("conv_add", "conv_add", conv_and_sum(RELU)),
+    Case("conv_add-tanh", "conv_add", conv_and_sum(TANH)),
+    Case("conv_add-3x3", "conv_add", conv_and_sum(RELU, size=3)),
+    Case("zero_pad", "zero_pad", lambda fill, dtype: (fill(IMAGES, dtype), ((1, 2), (3, 0)))),
     simple("add_block", IMAGES, IMAGES, RELU, True),
     simple("add_block", IMAGES, IMAGES, TANH, False, name="add_block-tanh"),
     simple("add_block_backward", IMAGES, IMAGES, IMAGES, RELU),

@@ -37,6 +37,20 @@ def test_asarray_copies_only_if_it_must(backend: Backend, dtype: str):
     assert not backend.xp.shares_memory(other, x)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (9, 30, 31, 3), (0, 3, 4, 5)], ids=str)
+@pytest.mark.parametrize("padding", [((1, 2), (3, 0)), ((0, 0), (0, 5)), ((0, 0), (0, 0))], ids=str)
+def test_zero_pad(backend: Backend, dtype: str, shape, padding):
+    x = Fill(2)(shape, dtype)
+    y = call(backend, "zero_pad", x, padding)
+    (top, bottom), (left, right) = padding
+    N, H, W, C = shape
+    assert y.shape == (N, top + H + bottom, left + W + right, C)
+    np.testing.assert_array_equal(y[:, top : top + H, left : left + W], x)
+    inside = np.zeros(y.shape, bool)
+    inside[:, top : top + H, left : left + W] = True
+    assert not y[~inside].any()
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("indices", ["int32", "int64"])
 @pytest.mark.parametrize("stored", ["uint8", "float32", "float64"])

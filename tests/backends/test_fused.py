@@ -189,6 +189,34 @@ def test_batch_norm_block_with_relu(backend: Backend, dtype: str, shape, fill: F
         assert_close(result, value, dtype, scale=20)
 
 
+@given(problem=convolutions(), fill=fills(), function=FUNCTIONS, bias=st.booleans())
+def test_conv_add(
+    backend: Backend, dtype: str, problem: Convolution, fill: Fill, function: Activation, bias: bool
+):
+    x, kernel, other = drawn(problem, fill, dtype, "x", "kernel", "dz")
+    shift = np.round(fill((problem.filters,), dtype)) if bias else None
+    window, groups = problem.window, problem.groups
+    y = call(backend, "conv_add", x, kernel, shift, other, window, groups, function)
+    z = reference.conv2d(x, kernel, window, groups) + (0 if shift is None else np.float64(shift))
+    assert_close(y, reference.activate(z + other, function), dtype, scale=10)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("function", [LINEAR, RELU], ids=name_of)
+@pytest.mark.parametrize(("C", "F"), [(64, 256), (512, 96), (1100, 45), (3, 5), (40, 1)], ids=str)
+def test_conv_add_of_1x1_windows(
+    backend: Backend, dtype: str, C: int, F: int, function: Activation, strides: int
+):
+    """Whole tiles and parts of them, one block of channels and several, a vector, tiny ones."""
+    fill, window = Fill(5), slide((9, 11), (1, 1), (strides, strides), "valid")
+    x, kernel, bias = fill((2, 9, 11, C), dtype), fill((1, 1, C, F), dtype), fill((F,), dtype)
+    other = fill((2, *window.output, F), dtype)
+    other[0, 0, 0, 0] = np.nan
+    y = call(backend, "conv_add", x, kernel, bias, other, window, 1, function)
+    z = x[:, ::strides, ::strides].astype("float64") @ kernel[0, 0] + bias + other
+    assert_close(y, z if function == LINEAR else np.maximum(z, 0), dtype, scale=10)
+
+
 @pytest.mark.parametrize("function", ACTIVATIONS, ids=name_of)
 @pytest.mark.parametrize(
     "shapes", [((7, 5), (7, 5)), ((3, 40, 41, 3), (3, 40, 41, 3)), ((2, 3, 4), (1, 3, 1))], ids=str

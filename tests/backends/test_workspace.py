@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinyconv.backends.numba import workspace
-from tinyconv.backends.numba.workspace import ALIGNMENT, SMALLEST, Pool
+from tinyconv.backends.numba.workspace import ALIGNMENT, SMALLEST, Pool, several
 
 LARGE = SMALLEST  # bytes, the fewest that the pool looks after
 
@@ -113,6 +113,25 @@ def test_a_reference_cycle_keeps_its_memory_until_it_is_collected(pool: Pool):
         assert where in map(address, again)
     finally:
         gc.enable()
+
+
+def test_several_arrays_share_a_piece_of_memory_and_nothing_else():
+    gc.collect()
+    shapes = (3, 1000, 7), (1, 1), (2, 9999)
+    arrays = several(np.dtype("float64"), *shapes)
+    for number, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+        assert array.shape == shape
+        assert array.flags.c_contiguous
+        assert address(array) % ALIGNMENT == 0
+        array[...] = number
+    for number, array in enumerate(arrays):
+        assert (array == number).all()
+    where, last = address(arrays[0]), arrays[2]
+    del array, arrays
+    waiting = workspace._pool.free_bytes
+    del last  # the memory goes back with the last of them
+    assert workspace._pool.free_bytes > waiting
+    assert address(several(np.dtype("float64"), *shapes)[0]) == where
 
 
 def test_memory_may_come_back_while_the_pool_is_busy(pool: Pool):

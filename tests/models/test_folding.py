@@ -10,7 +10,7 @@ import tinyconv
 from tests.models.graphs import randomize
 from tinyconv import Input, Model, Sequential, layers
 from tinyconv.models import folding
-from tinyconv.models.blocks import Folded
+from tinyconv.models.inference_blocks import Folded
 
 RNG = np.random.default_rng(2)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tinyconv
-from tests.models.planned import conv, dense, flat, made, norm, planned, pool, relu
+from tests.models.planned import conv, dense, flat, made, mixed, norm, planned, pool, relu
 from tinyconv import Input, Model, config, layers
-from tinyconv.models.blocks import Folded
+from tinyconv.models.inference_blocks import Folded
 
 RNG = np.random.default_rng(8)
 
@@ -60,8 +60,59 @@ def test_a_sum_goes_together_with_its_relu():
     y = layers.Add(name="add", dtype="float64")([x, conv(2, padding="same")(x)])
     model = Model(x, flat()(relu()(y)))
     blocks = [("conv_block", "conv"), ("add_block", "add relu"), ("alone", "flat")]
-    for training, needed in ((True, True), (False, None)):
-        assert planned(model, training, needed) == blocks
+    assert planned(model, training=True) == blocks
+    together = [("conv_add", "conv add relu"), ("alone", "flat")]
+    assert planned(model, training=False, needed=None) == together
+
+
+def branch(name="conv", **named):
+    return conv(2, padding="same", name=name, **named)
+
+
+def two_convolutions():
+    """The second branch is computed last, so it takes the first along."""
+    x = Input((8, 8, 2), dtype="float64")
+    a, b = branch("a")(x), branch("b")(x)
+    return mixed(Model(x, relu()(layers.Add(name="add", dtype="float64")([a, b]))))
+
+
+def normalised():
+    x = Input((8, 8, 2), dtype="float64")
+    y = norm()(branch()(x))
+    return mixed(Model(x, layers.Add(name="add", dtype="float64")([y, x])))
+
+
+def other_way_round():
+    """The other branch is there after the convolution only."""
+    x = Input((8, 8, 2), dtype="float64")
+    y = branch()(x)
+    late = layers.Activation("tanh", name="tanh", dtype="float64")(x)
+    return mixed(Model(x, relu()(layers.Add(name="add", dtype="float64")([y, late]))))
+
+
+def of_three():
+    x = Input((8, 8, 2), dtype="float64")
+    return mixed(Model(x, layers.Add(name="add", dtype="float64")([x, branch()(x), x])))
+
+
+def activated():
+    x = Input((8, 8, 2), dtype="float64")
+    y = branch(activation="relu")(x)
+    return mixed(Model(x, layers.Add(name="add", dtype="float64")([x, y])))
+
+
+@pytest.mark.parametrize(
+    ("model", "blocks"),
+    [
+        (two_convolutions, [("conv_block", "a"), ("conv_add", "b add relu")]),
+        (normalised, [("conv_add", "conv norm add")]),
+        (other_way_round, [("conv_block", "conv"), ("alone", "tanh"), ("add_block", "add relu")]),
+        (of_three, [("conv_block", "conv"), ("alone", "add")]),
+        (activated, [("conv_block", "conv"), ("alone", "add")]),
+    ],
+)
+def test_a_sum_goes_with_the_convolution_before_it_where_nothing_is_kept(model, blocks):
+    assert planned(model(), training=False, needed=None) == blocks
 
 
 class OtherConv(layers.Conv2D):

@@ -49,6 +49,19 @@ def residual():
     return mixed(Model(x, dense(3, "top", activation="softmax")(flat()(z))))
 
 
+def bottlenecks():
+    """Branches that end with 1x1 convolutions and normalisations; one is repeated over pixels."""
+    x = Input((8, 8, 2), dtype="float64")
+    y = conv(16, 1, name="wide")(x)
+    z = layers.BatchNormalization(name="norm1", dtype="float64")(conv(16, 1, name="one")(y))
+    y = relu("relu1")(layers.Add(name="add1", dtype="float64")([y, z]))
+    z = conv(16, 1, name="two")(y)
+    y = layers.Add(name="add2", dtype="float64")([z, y])
+    pooled = layers.AveragePooling2D(8, name="mean", dtype="float64")(y)
+    y = relu("relu3")(layers.Add(name="add3", dtype="float64")([pooled, conv(16, 1, name="3")(y)]))
+    return mixed(Model(x, dense(3, "top", activation="softmax")(flat()(y))))
+
+
 def nested():
     x = Input((8, 8, 2), dtype="float64")
     inside = Sequential([Input((8, 8, 2), dtype="float64"), conv(), norm()], name="inside")
@@ -63,8 +76,8 @@ def half_frozen():
     return model
 
 
-MODELS = [book, normalized, shared, residual, nested, half_frozen, siamese, two_by_two]
-CLASSIFIERS = [book, normalized, shared, residual, nested, half_frozen]
+MODELS = [book, normalized, shared, residual, bottlenecks, nested, half_frozen, siamese, two_by_two]
+CLASSIFIERS = [book, normalized, shared, residual, bottlenecks, nested, half_frozen]
 
 
 def both_ways(compute):

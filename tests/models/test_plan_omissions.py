@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tinyconv
-from tests.models.planned import conv, dense, flat, made, norm, pool, relu
-from tinyconv import Input, Sequential, config, layers
+from tests.models.planned import conv, dense, flat, made, mixed, norm, pool, relu
+from tinyconv import Input, Model, Sequential, config, layers
 from tinyconv.backends import get_backend
 
 RNG = np.random.default_rng(8)
@@ -23,6 +23,21 @@ def counted(monkeypatch, *operations):
 
         monkeypatch.setattr(backend, name, spy, raising=False)
     return counts
+
+
+def test_gradients_are_written_where_they_are_wanted(backend):
+    """But each place is used once: a layer that is called twice has two gradients to add up."""
+    x, same = Input((6,), dtype="float64"), dense(6, "same")
+    model = mixed(Model(x, dense(3, "top")(same(relu()(same(x))))))
+    batch, dy = RNG.standard_normal((4, 6)), [RNG.standard_normal((4, 3))]
+    _, wanted = model.backward(dy[0], model.forward(batch, True)[1])
+    places = {path: np.full_like(each, np.nan) for path, each in wanted.items()}
+    _, tape = model.forward_for_loss([batch], True, [False])
+    grads = model.backward_from_loss(dy, tape, places)
+    for path, gradient in wanted.items():
+        np.testing.assert_allclose(grads[path], gradient, rtol=1e-12, atol=1e-14)
+    assert grads["top/kernel"] is places["top/kernel"]
+    assert grads["same/kernel"] is not places["same/kernel"]
 
 
 @pytest.mark.parametrize("frozen", [0, 1])

@@ -60,6 +60,17 @@ def test_collect_copies_each_gradient_to_its_parameter():
     assert 99 not in buffer.gradients
 
 
+def test_gradients_that_lie_in_their_places_stay_there():
+    buffer = ParameterBuffer(network().trainable_weights)
+    grads = {path: np.ones(place.shape, "float32") for path, place in buffer.places.items()}
+    first = buffer.paths[0]
+    grads[first] = buffer.places[first]
+    grads[first][...] = 7
+    buffer.collect(grads)
+    for path, place in buffer.places.items():
+        np.testing.assert_array_equal(place, 7 if path == first else 1)
+
+
 def test_holds_knows_its_own_views():
     model = network()
     buffer = ParameterBuffer(model.trainable_weights)

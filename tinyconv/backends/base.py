@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyconv.backends.execution import Execution
-from tinyconv.geometry import Window
+from tinyconv.geometry import Pair, Window
 
 Array = npt.NDArray[Any]
 
@@ -76,8 +76,12 @@ class Backend(Execution, ABC):
         """Rows of a data set: x[indices] cast to `dtype`, the batch of one step."""
 
     @abstractmethod
-    def matmul(self, a: Array, b: Array) -> Array:
-        """Matrix product (M, K) @ (K, N) -> (M, N)."""
+    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        """Matrix product (M, K) @ (K, N) -> (M, N), written to `out` where that is given."""
+
+    @abstractmethod
+    def zero_pad(self, x: Array, padding: tuple[Pair, Pair]) -> Array:
+        """x (N, H, W, C) with ((top, bottom), (left, right)) rows and columns of zeros around."""
 
     # ---- convolution --------------------------------------------------------
 
@@ -207,6 +211,22 @@ class Backend(Execution, ABC):
         """
 
     @abstractmethod
+    def conv_add(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        other: Array,
+        window: Window,
+        groups: int,
+        activation: Activation,
+    ) -> Array:
+        """y = activation(conv2d(x, kernel) + bias + other), where nothing is kept.
+
+        other, y (N, OH, OW, F); the rest as in `conv_block`.
+        """
+
+    @abstractmethod
     def dense_block(
         self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool
     ) -> tuple[Array, Any]:
@@ -214,9 +234,10 @@ class Backend(Execution, ABC):
 
     @abstractmethod
     def dense_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
-    ) -> tuple[Array | None, Array | None, Array | None]:
-        """-> (dx; dkernel; dbias, None without bias).
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool,
+        out: Array | None = None,
+    ) -> tuple[Array | None, Array | None, Array | None]:  # fmt: skip
+        """-> (dx; dkernel, written to `out` where that is given; dbias, None without bias).
 
         dx is None unless `need_dx`, dkernel and dbias are unless `need_parameters`.
         """

@@ -46,10 +46,10 @@ class Timed(Block):
             self._count(_as_list(x), _as_list(y), cache)
         return y, cache
 
-    def backward(self, dy: Any, cache: Any) -> tuple[Any, Gradients]:
+    def backward(self, dy: Any, cache: Any, into: Any) -> tuple[Any, Gradients]:
         """The block's own."""
         begin = time.perf_counter()
-        dx, grads = self.block.backward(dy, cache)
+        dx, grads = self.block.backward(dy, cache, into)
         _wait([*_as_list(dx), *grads.values()])
         self.backward_seconds.append(time.perf_counter() - begin)
         if len(self.backward_seconds) == 1 and self.moved:

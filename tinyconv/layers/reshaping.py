@@ -126,7 +126,7 @@ class ZeroPadding2D(Layer):
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         """y = x with zeros around."""
         x = self.prepare(x)
-        y = get_backend().xp.pad(x, ((0, 0), *self.padding, (0, 0)))
+        y = get_backend().zero_pad(x, self.padding)
         return y, Cache(self, y.shape, x_shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:

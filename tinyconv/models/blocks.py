@@ -6,11 +6,11 @@
                 Dense (+ Activation)                               dense_block
     Normalized  BatchNormalization + Activation                    batch_norm_block
     Summed      Add + Activation                                   add_block
-    Folded      Conv2D or Dense + BatchNormalization (+ ...)       the same with another kernel
+
+Those of passes that keep nothing are in inference_blocks.py.
 
 Each computes what its layers would one after the other. Like a layer's, a block's cache is
-a value; a block keeps nothing between calls (but the last folded kernel, which is never
-changed), so several threads may run it.
+a value; a block keeps nothing between calls, so several threads may run it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from tinyconv.geometry import Window
 from tinyconv.layers import Conv2D
 from tinyconv.layers.base import Cache, Gradients, Layer
 from tinyconv.layers.merging import sum_to
-from tinyconv.models import folding
+
+Places = dict[str, Array]  # where gradients are wanted, by the path of their variable
 
 
 class Call(NamedTuple):
@@ -83,8 +84,11 @@ class Block:
         """x -> (y, cache, or None where nothing is kept)."""
         raise NotImplementedError
 
-    def backward(self, dy: Any, cache: Any) -> tuple[Any, Gradients]:
-        """dy -> (dx, or None where nobody wants it; gradients by the path of their variable)."""
+    def backward(self, dy: Any, cache: Any, into: Places) -> tuple[Any, Gradients]:
+        """dy -> (dx, or None where nobody wants it; gradients by the path of their variable).
+
+        A gradient may be written where `into` says, by its path; the place is then used up.
+        """
         raise NotImplementedError
 
     def zero_gradients(self) -> Gradients:
@@ -112,7 +116,7 @@ class Alone(Block):
             return layer.compute(x, training), None
         return y, cache if self.keep else None
 
-    def backward(self, dy: Any, cache: Cache) -> tuple[Any, Gradients]:
+    def backward(self, dy: Any, cache: Cache, into: Places) -> tuple[Any, Gradients]:
         """The layer's own; its parameters alone where nobody wants dx, dx alone if frozen."""
         layer, path, _, _ = self.calls[0]
         if not self.need_parameters:
@@ -143,8 +147,12 @@ class Affine(Block):
 
     def forward(self, x: Any) -> tuple[Array, Kept | None]:
         """activation(x * kernel + bias), pooled; or activation(x @ kernel + bias)."""
-        x, params = self.layer.prepare(x), self.layer.params
-        return self.compute(x, params["kernel"], params.get("bias"))
+        x = self.layer.prepare(x)
+        return self.compute(x, *self.kernel_and_bias(x))
+
+    def kernel_and_bias(self, x: Array) -> tuple[Array, Array | None]:
+        """The layer's own."""
+        return self.layer.params["kernel"], self.layer.params.get("bias")
 
     def compute(self, x: Array, kernel: Array, bias: Array | None) -> tuple[Array, Kept | None]:
         """The same for any kernel and bias of these shapes."""
@@ -167,18 +175,19 @@ class Affine(Block):
         made: Window = self.pool.window((len(x), *window.output, kernel.shape[-1]))  # type: ignore[attr-defined]
         return made
 
-    def backward(self, dy: Any, cache: Kept) -> tuple[Any, Gradients]:
+    def backward(self, dy: Any, cache: Kept, into: Places) -> tuple[Any, Gradients]:
         """Through the pool and the activation, then what is wanted of dkernel, dbias and dx."""
         backend, x, saved, shape = cache
         dy, kernel = self.calls[-1].layer.check_slope(dy, shape), self.layer.params["kernel"]
-        needs = self.need_dx, self.need_parameters
+        needs, path = (self.need_dx, self.need_parameters), self.calls[0].path
         if self.convolves:
             dx, dkernel, dbias = backend.conv_block_backward(dy, saved, x, kernel, *needs)
         else:
             dy, rows = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
-            dx, dkernel, dbias = backend.dense_block_backward(dy, saved, rows, kernel, *needs)
+            out = into.pop(f"{path}/kernel", None)
+            dx, dkernel, dbias = backend.dense_block_backward(dy, saved, rows, kernel, *needs, out)
             dx = None if dx is None else dx.reshape(x.shape)
-        path, grads = self.calls[0].path, {"kernel": dkernel, "bias": dbias}
+        grads = {"kernel": dkernel, "bias": dbias}
         return dx, {f"{path}/{key}": each for key, each in grads.items() if each is not None}
 
 
@@ -201,7 +210,7 @@ class Normalized(Block):
             norm.follow(mean, variance)
         return y, Kept(backend, x, saved, y.shape) if self.keep else None
 
-    def backward(self, dy: Any, cache: Kept) -> tuple[Any, Gradients]:
+    def backward(self, dy: Any, cache: Kept, into: Places) -> tuple[Any, Gradients]:
         """Through the activation, then dx, dgamma and dbeta."""
         (norm, path, _, _), (backend, x, saved, shape) = self.calls[0], cache
         dy, (gamma, _) = self.calls[-1].layer.check_slope(dy, shape), norm.gamma_beta()
@@ -235,33 +244,8 @@ class Summed(Block):
         shapes = [each.shape for each in inputs]
         return y, KeptSum(backend, shapes, saved, y.shape) if self.keep else None
 
-    def backward(self, dy: Any, cache: KeptSum) -> tuple[Any, Gradients]:
+    def backward(self, dy: Any, cache: KeptSum, into: Places) -> tuple[Any, Gradients]:
         """Through the activation; then as Add, to every branch."""
         dy = self.calls[-1].layer.check_slope(dy, cache.shape)
         dz = cache.backend.add_block_backward(dy, cache.saved)
         return [sum_to(dz, shape) for shape in cache.shapes], {}
-
-
-class Folded(Block):
-    """A constant batch normalisation inside the convolution or dense layer before it.
-
-    There is no way back: it is for passes that keep nothing here.
-    """
-
-    def __init__(self, calls: Sequence[Call], affine: Affine, apart: list[Block]) -> None:
-        super().__init__(calls, keep=False, need_dx=False, need_parameters=False)
-        self.affine, self.apart = affine, apart
-        self._kept: folding.Kept | None = None
-        self.operation = affine.operation
-
-    def forward(self, x: Any) -> tuple[Array, None]:
-        """One operation with the folded kernel; the layers apart where that is less work."""
-        (layer, *_), (norm, *_) = self.calls[:2]
-        x = layer.prepare(x)
-        if folding.pays(layer, x.shape):
-            self._kept = kept = folding.kept(layer, norm, self._kept)
-            kernel, bias = folding.fold(layer, norm) if kept is None else kept[1:]
-            return self.affine.compute(x, kernel, bias)[0], None
-        for block in self.apart:
-            x, _ = block.forward(x)
-        return x, None

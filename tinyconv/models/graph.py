@@ -10,7 +10,7 @@ slopes of the loss by the values from the last slot to the first, and adds up wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tinyconv import config
@@ -224,7 +224,11 @@ class Graph:
     # ---- backward -------------------------------------------------------------
 
     def backward(
-        self, slopes: Sequence[Array | None], tape: Tape, last: bool = False
+        self,
+        slopes: Sequence[Array | None],
+        tape: Tape,
+        last: bool = False,
+        into: Mapping[str, Array] | None = None,
     ) -> tuple[list[Array | None], Gradients]:
         """The chain rule, block by block in reverse.
 
@@ -232,6 +236,8 @@ class Graph:
             slopes: of the loss by each output; None where it does not depend on it.
             tape: of the forward pass.
             last: whether the tape is used up: its caches are then let go one by one.
+            into: where gradients may be written, by path: what lies there afterwards counts
+                only for those that are returned as that very array.
 
         Returns:
             The slopes by the inputs (None where not wanted), and the gradients of the
@@ -242,6 +248,7 @@ class Graph:
             at[slot] = _sum(at[slot], slope)
         caches = tape.caches if last else list(tape.caches)
         grads: Gradients = {}
+        places = dict(into or {})
         for work in reversed(tape.plan.work):
             cache, dys = caches.pop(), [at[slot] for slot in work.targets]
             for slot in work.targets:
@@ -251,7 +258,7 @@ class Graph:
             if all(each is None for each in dys):  # nothing that has a loss depends on it
                 own = work.block.zero_gradients()
             else:
-                dx, own = work.block.backward(dys if len(dys) > 1 else dys[0], cache)
+                dx, own = work.block.backward(dys if len(dys) > 1 else dys[0], cache, places)
                 if work.block.need_dx:
                     slopes = dx if work.listed else [dx]
                     for slot, want, slope in zip(work.sources, work.wanted, slopes, strict=True):

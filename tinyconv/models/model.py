@@ -245,9 +245,11 @@ class Model(Container):
         dx, grads = self.graph.backward(self.check_backward(dy, cache), cache.tape)
         return dx if len(dx) > 1 else dx[0], grads
 
-    def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
+    def backward_from_loss(
+        self, gradients: list[Array | None], tape: Cache, into: Gradients | None = None
+    ) -> Gradients:
         """The gradients of the trained parameters, by path; the tape is used up."""
-        return self.graph.backward(gradients, tape.tape, last=True)[1]
+        return self.graph.backward(gradients, tape.tape, last=True, into=into)[1]
 
     # ---- files and the summary ------------------------------------------------
 

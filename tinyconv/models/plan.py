@@ -16,8 +16,8 @@ The rules, all of them:
 - What a step keeps for the way back is kept only above something that is trained; the slope
   of a block's input is computed only if something below it is trained, the gradients of
   parameters only where they are.
-- A BatchNormalization that is constant, and on no way back, is folded into the layer before
-  it (`folding.py`).
+- On no way back, a BatchNormalization that is constant is folded into the layer before it
+  (`folding.py`), and the convolution that ends a branch adds the other branch to its result.
 
 Memory follows from the same rules, with no list of who uses which piece when. Every large
 array comes from a pool and returns to it with its last reference (`numba/workspace.py`); a
@@ -50,7 +50,8 @@ from tinyconv.layers import (
     ReLU,
 )
 from tinyconv.layers.base import Layer
-from tinyconv.models.blocks import Affine, Alone, Block, Call, Folded, Normalized, Summed
+from tinyconv.models.blocks import Affine, Alone, Block, Call, Normalized, Summed
+from tinyconv.models.inference_blocks import Folded, Residual
 
 if TYPE_CHECKING:
     from tinyconv.models.graph import Graph
@@ -114,6 +115,7 @@ class Plan:
         uses = Counter([*graph.outputs, *(slot for s in graph.steps for slot in s.sources)])
         takers = {slot: number for number, s in enumerate(graph.steps) for slot in s.sources}
         self._next = {slot: takers[slot] for slot in takers if uses[slot] == 1}
+        self._there = set(graph.inputs)  # slots whose value exists when the next block begins
         self.work: list[Work] = []
         done: set[int] = set()
         for number in range(len(graph.steps)):
@@ -121,6 +123,7 @@ class Plan:
                 chain = self._chain(number)
                 done.update(chain)
                 self.work.append(self._work(chain))
+                self._there.update(self.work[-1].targets)
         seen = set(graph.outputs)
         for work in reversed(self.work):
             work.spent.extend({*work.sources, *work.targets} - seen)
@@ -153,6 +156,8 @@ class Plan:
             norm = self._after(chain, BatchNormalization)
             if norm and self._folds(number, norm[0]):
                 chain += norm
+        if type(layer) is Conv2D and layer.activation == LINEAR and (total := self._total(chain)):
+            return chain + total + self._after(total, *_FUNCTIONS)
         if type(layer) is BatchNormalization or layer.activation == LINEAR:
             chain += self._after(chain, *_FUNCTIONS)
         if type(layer) is Conv2D:
@@ -167,6 +172,17 @@ class Plan:
             return []
         layer = self.steps[number].layer
         return [number] if _is_one_of(layer, *classes) and layer.dtype == last.layer.dtype else []
+
+    def _total(self, chain: list[int]) -> list[int]:
+        """The sum of what the chain gives and of what is there already, if nothing is kept."""
+        made = self.steps[chain[-1]].targets[0]
+        number = self._next.get(made)
+        if number is None or len(self.steps[number].sources) != 2:
+            return []
+        step = self.steps[number]
+        fits = _is_one_of(step.layer, Add) and step.layer.dtype == self.steps[chain[0]].layer.dtype
+        there = self._there.issuperset(set(step.sources) - {made})
+        return [number] if fits and there and not self._wanted[step.targets[0]] else []
 
     def _folds(self, affine: int, norm: int) -> bool:
         """Whether a normalisation can be done by the layer before it."""
@@ -184,11 +200,14 @@ class Plan:
         return self.training if step.training is None else bool(step.training)
 
     def _work(self, chain: list[int]) -> Work:
-        first, last = self.steps[chain[0]], self.steps[chain[-1]]
-        wanted = [self._wanted[slot] for slot in first.sources]
-        keep = self._wanted[last.targets[0]]
+        steps = [self.steps[number] for number in chain]
+        made = {slot for step in steps for slot in step.targets}
+        sources = [slot for step in steps for slot in step.sources if slot not in made]
+        wanted = [self._wanted[slot] for slot in sources]
+        keep = self._wanted[steps[-1].targets[0]]
         block = self._block(chain, keep, any(wanted))
-        return Work(block, first.sources, last.targets, first.listed, wanted, [])
+        listed = any(step.listed for step in steps)
+        return Work(block, sources, steps[-1].targets, listed, wanted, [])
 
     def _block(self, chain: list[int], keep: bool, need_dx: bool) -> Block:
         steps = [self.steps[number] for number in chain]
@@ -203,6 +222,10 @@ class Plan:
         if type(layer) in _JOINED:
             kind = Alone if len(calls) == 1 else _JOINED[type(layer)]
             return kind(calls, *needs)
+        for at, call in enumerate(calls):
+            if type(call.layer) is Add:
+                branch: Any = self._block(chain[:at], False, False)
+                return Residual(calls, branch, self._block(chain[at:], False, False))
         pool = calls[-1].layer if type(calls[-1].layer) is MaxPooling2D else None
         if len(calls) > 1 and type(calls[1].layer) is BatchNormalization:
             affine = Affine([calls[0], *calls[2:]], *needs, pool)
@@ -222,7 +245,8 @@ class Plan:
             block = work.block
             layers = " + ".join(call.path for call in block.calls)
             kind = type(block.calls[0].layer).__name__
-            folded = " (normalisation folded)" if isinstance(block, Folded) else ""
+            branch = block.branch if isinstance(block, Residual) else block
+            folded = " (normalisation folded)" if isinstance(branch, Folded) else ""
             learns = block.keep and any(call.layer.params for call in block.calls)
             slopes = _told(block.keep, block.need_dx), _told(learns, block.need_parameters)
             operation = f"{block.operation or kind}{folded}"

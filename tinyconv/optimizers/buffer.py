@@ -48,6 +48,7 @@ class ParameterBuffer:
             for variable, start, size in zip(variables, starts, sizes, strict=False)
         ]
         self.gradient_views = self.views(self.gradients)
+        self.places = dict(zip(self.paths, self.gradient_views, strict=True))
         for variable, view in zip(variables, self.views(self.values), strict=True):
             view[...] = get_backend().asarray(variable.value)
             variable.value = view
@@ -68,6 +69,7 @@ class ParameterBuffer:
         )
 
     def collect(self, grads: Mapping[str, Array]) -> None:
-        """Copy the gradients, keyed by path, into the flat array."""
-        for path, view in zip(self.paths, self.gradient_views, strict=True):
-            view[...] = grads[path]
+        """Copy the gradients, keyed by path, into the flat array, but those that lie there."""
+        for path, place in self.places.items():
+            if grads[path] is not place:
+                place[...] = grads[path]

@@ -48,8 +48,10 @@ class Compiled(Layer):
         """
 
     @abstractmethod
-    def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
-        """The gradients of the trained parameters, by path."""
+    def backward_from_loss(
+        self, gradients: list[Array | None], tape: Cache, into: Gradients | None = None
+    ) -> Gradients:
+        """The gradients of the trained parameters, by path; see `Graph.backward` for `into`."""
 
     @abstractmethod
     def check_inputs(self, inputs: list[Array]) -> list[Array]:

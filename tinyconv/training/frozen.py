@@ -168,10 +168,12 @@ class CachedBase:
         outputs, tape = head.forward(given, True, [False] * len(given), logits)
         return outputs, Cache(self.model, [y.shape for y in outputs], tape=tape)
 
-    def backward_from_loss(self, gradients: list[Array | None], tape: Cache) -> Gradients:
+    def backward_from_loss(
+        self, gradients: list[Array | None], tape: Cache, into: Gradients | None = None
+    ) -> Gradients:
         """The gradients of the trained parameters, by path."""
         part = self.model.graph if self.parts is None else self.parts.head
-        return part.backward(gradients, tape.tape, last=True)[1]
+        return part.backward(gradients, tape.tape, last=True, into=into)[1]
 
     # ---- features ---------------------------------------------------------------
 

@@ -56,12 +56,14 @@ def loss_gradients(
     result: ObjectiveResult,
     tape: Any,
     penalties: list[tuple[Any, Any]] | None = None,
+    into: Gradients | None = None,
 ) -> Gradients:
     """The gradients of the loss, penalties included, by the paths of what is trained.
 
     Arguments as `forward_and_loss` takes and gives them; the tape is used up.
+    `into`: see `Graph.backward`.
     """
-    grads: Gradients = model.backward_from_loss(result.gradients, tape)
+    grads: Gradients = model.backward_from_loss(result.gradients, tape, into)
     for variable, regularizer in regularized(model) if penalties is None else penalties:
         grads[variable.path] = grads[variable.path] + regularizer.gradient(variable.value)
     return grads
@@ -80,7 +82,8 @@ def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
         if not get_backend().is_finite(result.value):
             raise loss_error(model, result.value)
         get_backend().put_back(statistics)
-        trained.buffer.collect(loss_gradients(model, result, tape, trained.regularized))
+        into = trained.buffer.places
+        trained.buffer.collect(loss_gradients(model, result, tape, trained.regularized, into))
     except BaseException:
         for statistic, before in statistics:
             statistic.value[...] = before

@@ -17,6 +17,7 @@ from tinyconv.backends.cuda.normalization import Normalization
 from tinyconv.backends.cuda.optimizers import Optimizers
 from tinyconv.backends.cuda.pooling import Pooling
 from tinyconv.backends.cuda.steps import Steps
+from tinyconv.geometry import Pair
 
 
 class CudaBackend(
@@ -49,5 +50,9 @@ class CudaBackend(
     def to_numpy(self, x: Array) -> Array:
         return self.device.to_numpy(x)
 
-    def matmul(self, a: Array, b: Array) -> Array:
-        return self.device.matmul(a, b)
+    def zero_pad(self, x: Array, padding: tuple[Pair, Pair]) -> Array:
+        padded: Array = self.xp.pad(x, ((0, 0), *padding, (0, 0)))
+        return padded
+
+    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        return self.device.matmul(a, b, out)

@@ -13,6 +13,7 @@ from tinyconv.backends.numba.gathering import Gathering
 from tinyconv.backends.numba.losses import Losses
 from tinyconv.backends.numba.normalization import Normalization
 from tinyconv.backends.numba.optimizers import Optimizers
+from tinyconv.backends.numba.padding import Padding
 from tinyconv.backends.numba.pooling import Pooling
 from tinyconv.backends.numba.products import Products
 from tinyconv.backends.numba.sums import Sums
@@ -28,6 +29,7 @@ class NumbaBackend(
     Losses,
     Optimizers,
     Gathering,
+    Padding,
     Sums,
     Fingerprints,
     NumpyBackend,

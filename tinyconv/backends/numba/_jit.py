@@ -93,7 +93,10 @@ def jit_parallel(function: Callable[..., None], fast: bool = True) -> Any:
     serial = _compiled(function, fast=fast)
 
     def launch(*arguments: Any) -> None:
-        if all(each.size <= SMALL for each in arguments if isinstance(each, np.ndarray)):
+        for each in arguments:
+            if isinstance(each, np.ndarray) and each.size > SMALL:
+                break
+        else:
             serial(*arguments)
             return
         layer = _layer or _start_layer()

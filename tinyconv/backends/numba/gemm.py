@@ -33,7 +33,7 @@ from numba import prange
 from tinyconv.backends.base import Array
 from tinyconv.backends.numba import microkernel
 from tinyconv.backends.numba._jit import jit, jit_inner, jit_parallel
-from tinyconv.backends.numba.gemm_copies import PAD, copy_a, copy_b, put
+from tinyconv.backends.numba.gemm_copies import PAD, begin, copy_a, copy_b, put
 from tinyconv.backends.numba.threads import thread_count
 from tinyconv.backends.numba.vector_product import vector_matmul
 from tinyconv.backends.numba.workspace import empty
@@ -76,9 +76,12 @@ def block_loops(
     A: Array, a_row: int, a_col: int, B: Array, b_row: int, b_col: int,
     C: Array, c_row: int, c_col: int, K: int, m_first: int, m_last: int, n_first: int, n_last: int,
     height: int, width: int, bias: Array, bias_row: int, bias_col: int, relu: bool,
-    copies_a: bool, copies_b: bool, a_copy: Array, b_copy: Array, tile: Array,
+    plus: Array, copies_a: bool, copies_b: bool, a_copy: Array, b_copy: Array, tile: Array,
 ) -> None:  # fmt: skip
-    """C[m_first:m_last, n_first:n_last] = relu(A @ B + bias), by one thread; see above."""
+    """C[m_first:m_last, n_first:n_last] = relu(A @ B + bias + plus), by one thread; see above.
+
+    `plus` lies in memory as C does, or is empty.
+    """
     k_blocks = (K + K_BLOCK - 1) // K_BLOCK
     m_step, n_step = M_BLOCK // height * height, N_BLOCK // width * width
     zero, lowest = C.dtype.type(0), C.dtype.type(-np.inf)
@@ -93,6 +96,12 @@ def block_loops(
                 copy_b(B, k * b_row + n * b_col, b_row, b_col, k_count, n_end - n, width, b_copy)
             for m in range(m_first, m_last, m_step):
                 m_end = min(m_last, m + m_step)
+                fresh = first and plus.size == 0
+                if first and not fresh:  # all at once: rows are longer than those of a tile
+                    begin(
+                        plus, m_end - m, n_end - n, C, m * c_row + n * c_col, c_row, c_col,
+                        bias, m * bias_row + n * bias_col, bias_col,
+                    )  # fmt: skip
                 # Where A is not copied, its last rows are, if they do not fill a tile.
                 m_copy = m if copies_a else m_end - (m_end - m) % height
                 copy_row, copy_col = (k_count + PAD, 1) if a_col == 1 else (1, m_step + PAD)
@@ -117,7 +126,7 @@ def block_loops(
                         if whole:
                             target, c0, c_step = C, i * c_row + j, c_row
                             start, s0 = bias, j
-                            if not first:
+                            if not fresh:
                                 start, s0, s_step = C, c0, c_row
                             if relu and last:
                                 floor = zero
@@ -128,7 +137,7 @@ def block_loops(
                         if not whole:
                             put(
                                 tile, rows, columns, width, C, i * c_row + j * c_col, c_row, c_col,
-                                bias, i * bias_row + j * bias_col, bias_col, first, relu and last,
+                                bias, i * bias_row + j * bias_col, bias_col, fresh, relu and last,
                             )  # fmt: skip
 
 
@@ -139,7 +148,7 @@ block_of_thread = jit_inner(block_loops)
 def gemm_loops(
     A: Array, a_row: int, a_col: int, B: Array, b_row: int, b_col: int,
     C: Array, c_row: int, c_col: int, M: int, N: int, K: int, down: int, across: int,
-    height: int, width: int, bias: Array, bias_row: int, bias_col: int, relu: bool,
+    height: int, width: int, bias: Array, bias_row: int, bias_col: int, relu: bool, plus: Array,
     copies_a: bool, copies_b: bool, scratch: Array, a_size: int, b_size: int,
 ) -> None:  # fmt: skip
     """C cut into down x across parts, one a thread."""
@@ -151,7 +160,7 @@ def gemm_loops(
             A, a_row, a_col, B, b_row, b_col, C, c_row, c_col, K,
             p * tiles // down * height, min(M, (p + 1) * tiles // down * height),
             q * panels // across * width, min(N, (q + 1) * panels // across * width),
-            height, width, bias, bias_row, bias_col, relu, copies_a, copies_b,
+            height, width, bias, bias_row, bias_col, relu, plus, copies_a, copies_b,
             own[:a_size], own[a_size : a_size + b_size], own[a_size + b_size :],
         )  # fmt: skip
 
@@ -163,9 +172,10 @@ gemm_kernel = jit_parallel(gemm_loops)
 
 
 def matmul(
-    a: Array, b: Array, bias: Array | None = None, relu: bool = False, out: Array | None = None
-) -> Array:
-    """relu(a @ b + bias), a (M, K), b (K, N), bias (N,), all of one dtype -> (M, N).
+    a: Array, b: Array, bias: Array | None = None, relu: bool = False, out: Array | None = None,
+    plus: Array | None = None,
+) -> Array:  # fmt: skip
+    """relu(a @ b + bias + plus), a (M, K), b (K, N), bias (N,), of one dtype -> (M, N), as plus.
 
     With `out`, contiguous, the result is written there. Tiny products go to BLAS, for which the
     way is shorter and which starts no threads of its own for them; all others to the kernels here.
@@ -177,16 +187,18 @@ def matmul(
     if tiny >= M * N * K or K == 0 or a.dtype not in KINDS or a.dtype != b.dtype:
         with np.errstate(all="ignore"):  # kernels are silent about NaN and infinity, too
             c = np.matmul(a, b, out=out)
-        if bias is not None:
-            c += bias
+        for each in (bias, plus):
+            if each is not None:
+                c += each
         return np.maximum(c, 0, out=c) if relu else c
     bias = np.zeros(N, a.dtype) if bias is None else np.ascontiguousarray(bias)
     c = empty((M, N), a.dtype) if out is None else out
     if M == 1:
-        c[0] = vector_matmul(a[0], b, bias, relu)
+        c[0] = vector_matmul(a[0], b, bias if plus is None else bias + plus[0], relu)
         return c
     if N == 1:
-        c[:, 0] = vector_matmul(b[:, 0], a.T, bias.repeat(M), relu)
+        start = bias.repeat(M) if plus is None else bias + plus[:, 0]
+        c[:, 0] = vector_matmul(b[:, 0], a.T, start, relu)
         return c
     (A, a_row, a_col), (B, b_row, b_col) = _strided(a), _strided(b)
     C, c_row, c_col, bias_row, bias_col = c.reshape(-1), N, 1, 0, 1
@@ -206,7 +218,8 @@ def matmul(
     b_size = min(-(-N // width), N_BLOCK // width) * (k_count * width + PAD)
     scratch = empty((down * across, a_size + b_size + (height + 1) * width), a.dtype)
     matrices = A, a_row, a_col, B, b_row, b_col, C, c_row, c_col
-    epilogue = height, width, bias, bias_row, bias_col, relu, copies_a, copies_b
+    plus = c[:0, 0] if plus is None else np.ascontiguousarray(plus).reshape(-1)
+    epilogue = height, width, bias, bias_row, bias_col, relu, plus, copies_a, copies_b
     if down * across > 1:
         gemm_kernel(*matrices, M, N, K, down, across, *epilogue, scratch, a_size, b_size)
     else:

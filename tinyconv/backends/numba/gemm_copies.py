@@ -73,6 +73,37 @@ def copy_b_loops(
 copy_b = jit_inner(copy_b_loops)
 
 
+def begin_loops(
+    plus: Array, rows: int, columns: int, C: Array, c0: int, c_row: int, c_col: int,
+    bias: Array, bias0: int, bias_col: int,
+) -> None:  # fmt: skip
+    """A part of C = plus + bias, to which the product is added.
+
+    `plus` lies in memory as C does. The bias belongs to the columns, or where bias_col is 0
+    to the rows.
+    """
+    if c_col == 1:
+        for i in range(rows):
+            source = plus[c0 + i * c_row : c0 + i * c_row + columns]
+            target = C[c0 + i * c_row : c0 + i * c_row + columns]
+            if bias_col == 1:
+                own = bias[bias0 : bias0 + columns]
+                for j in range(columns):
+                    target[j] = source[j] + own[j]
+            else:
+                for j in range(columns):
+                    target[j] = source[j] + bias[bias0 + i]
+    else:
+        for j in range(columns):
+            source = plus[c0 + j * c_col : c0 + j * c_col + rows]
+            target = C[c0 + j * c_col : c0 + j * c_col + rows]
+            for i in range(rows):
+                target[i] = source[i] + bias[bias0 + (j if bias_col == 1 else i)]
+
+
+begin = jit_inner(begin_loops)
+
+
 def put_loops(
     tile: Array, rows: int, columns: int, width: int, C: Array, c0: int, c_row: int, c_col: int,
     bias: Array, bias0: int, bias_col: int, first: bool, relu: bool,

@@ -11,9 +11,9 @@ from tinyconv.backends.numpy.fused import Activated
 
 
 class Products(NumpyBackend):
-    def matmul(self, a: Array, b: Array) -> Array:
+    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
         """See gemm.py."""
-        return gemm.matmul(a, b)
+        return gemm.matmul(a, b, out=out)
 
     def dense_block(
         self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool

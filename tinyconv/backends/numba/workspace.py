@@ -138,6 +138,22 @@ _pool = Pool(CAPACITY)
 empty = _pool.empty
 
 
+def several(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[Array]:
+    """Uninitialised arrays that are used together: one piece of memory, asked for once.
+
+    Each begins on a cache line, and all are returned when the last of them dies.
+    """
+    line = ALIGNMENT // dtype.itemsize
+    starts = [0]
+    for shape in shapes:
+        starts.append(starts[-1] + -(-math.prod(shape) // line) * line)
+    memory = empty((starts[-1],), dtype)
+    return [
+        memory[start : start + math.prod(shape)].reshape(shape)
+        for start, shape in zip(starts, shapes, strict=False)
+    ]
+
+
 def _forget() -> None:
     """After a fork: another thread of the parent may have held the lock, halfway through."""
     _pool.forget()

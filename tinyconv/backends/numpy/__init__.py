@@ -14,6 +14,7 @@ from tinyconv.backends.numpy.losses import Losses
 from tinyconv.backends.numpy.normalization import Normalization
 from tinyconv.backends.numpy.optimizers import Optimizers
 from tinyconv.backends.numpy.pooling import Pooling
+from tinyconv.geometry import Pair
 
 
 class NumpyBackend(Fused, Convolution, Activations, Pooling, Normalization, Losses, Optimizers):
@@ -31,8 +32,11 @@ class NumpyBackend(Fused, Convolution, Activations, Pooling, Normalization, Loss
     def gather(self, x: Array, indices: Array, dtype: Any) -> Array:
         return np.asarray(x[indices], dtype)
 
-    def matmul(self, a: Array, b: Array) -> Array:
-        return np.matmul(a, b)
+    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        return np.matmul(a, b, out=out)
+
+    def zero_pad(self, x: Array, padding: tuple[Pair, Pair]) -> Array:
+        return np.pad(x, ((0, 0), *padding, (0, 0)))
 
     def dropout(self, x: Array, rate: float, generator: np.random.Generator) -> tuple[Array, Array]:
         """Inverted dropout: y = x * kept / (1 - rate), so that E[y] = x.

@@ -1,6 +1,7 @@
 """Blocks as what they are: one operation after the other. The specification of fast ones.
 
     conv_block         conv2d -> activate -> max_pool
+    conv_add     conv2d -> + -> activate
     dense_block        matmul -> activate
     batch_norm_block   batch_norm (or normalize) -> activate
     add_block          + -> activate
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinyconv.backends.base import Activation, Array, Backend
+from tinyconv.backends.base import LINEAR, Activation, Array, Backend
 from tinyconv.geometry import Window
 
 
@@ -66,6 +67,20 @@ class Fused(Backend):
         activated = Activated(saved, activation, bias is not None)
         return y, Convolved(window, groups, activated, pool, argmax) if keep else None
 
+    def conv_add(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        other: Array,
+        window: Window,
+        groups: int,
+        activation: Activation,
+    ) -> Array:
+        """z = conv2d(x, kernel) + bias,  y = f(z + other)."""
+        z, _ = self.conv_block(x, kernel, bias, window, groups, LINEAR, None, False)
+        return self.add_block(z, other, activation, False)[0]
+
     def conv_block_backward(
         self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
     ) -> tuple[Array | None, Array | None, Array | None]:
@@ -93,11 +108,12 @@ class Fused(Backend):
         return y, Activated(saved, activation, bias is not None) if keep else None
 
     def dense_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
-    ) -> tuple[Array | None, Array | None, Array | None]:
+        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool,
+        out: Array | None = None,
+    ) -> tuple[Array | None, Array | None, Array | None]:  # fmt: skip
         """dz = dy * f'(z + bias),  dkernel = x^T @ dz,  dx = dz @ kernel^T."""
         dz, dbias = self._slopes(dy, saved, need_parameters)
-        dkernel = self.matmul(x.T, dz) if need_parameters else None
+        dkernel = self.matmul(x.T, dz, out) if need_parameters else None
         return self.matmul(dz, kernel.T) if need_dx else None, dkernel, dbias
 
     def batch_norm_block(

@@ -112,6 +112,26 @@ class Convolution(NumpyBackend):
             return y, Pooled(window, groups, bias is not None, codes)
         return y, Convolved(window, groups, Activated(y, activation, bias is not None), None, None)
 
+    def conv_add(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        other: Array,
+        window: Window,
+        groups: int,
+        activation: Activation,
+    ) -> Array:
+        """In one pass where the convolution is a plain product, with ReLU or linear."""
+        algorithm = self._algorithm(x, window, x.shape[3], kernel.shape[3], groups, "forward")
+        if activation.name not in ("linear", "relu") or not hasattr(algorithm, "forward_add"):
+            return super().conv_add(x, kernel, bias, other, window, groups, activation)
+        _expect("kernel", kernel, (*window.size, x.shape[3], kernel.shape[3]))
+        _expect("other", other, (len(x), *window.output, kernel.shape[3]))
+        x, kernel, other = (np.ascontiguousarray(each) for each in (x, kernel, other))
+        y: Array = algorithm.forward_add(x, kernel, bias, other, window, activation.name == "relu")
+        return y
+
     def conv_block_backward(
         self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
     ) -> tuple[Array | None, Array | None, Array | None]:

@@ -48,7 +48,7 @@ from tinyconv.backends.numba.convolution.implicit_gemm_loops import (
 from tinyconv.backends.numba.convolution.packing import panel_width, panels_of, tiled
 from tinyconv.backends.numba.microkernel import ROWS
 from tinyconv.backends.numba.threads import thread_count
-from tinyconv.backends.numba.workspace import empty
+from tinyconv.backends.numba.workspace import empty, several
 from tinyconv.geometry import Window
 
 BAND_BYTES = 1 << 18  # image rows and results of one band: a quarter of a second-level cache
@@ -100,8 +100,11 @@ def _convolve(
     row_bytes = (width * C * steps.SH + tiled(steps.OW) * panel) * x.itemsize
     height, seen = _band(len(x), steps, KH, row_bytes, epilogue.pool)
     threads = thread_count()
-    images = empty((threads, _padded(seen * width * C)), x.dtype)
-    sums = empty((threads, height, tiled(steps.OW), panel), x.dtype)
+    images, sums = several(
+        x.dtype,
+        (threads, _padded(seen * width * C)),
+        (threads, height, tiled(steps.OW), panel),
+    )
     bias = bias_of(epilogue, y.shape[3], x.dtype)
     forward_kernel(
         x, panels, bias, y, codes, images, sums, *steps,
@@ -216,9 +219,12 @@ def _kernel_gradient(
     height, seen = _band(len(x), steps, KH, row_bytes, pooled)
     sums = groups, panels, pieces, tiled(length), panel
     threads = max(1, min(thread_count(), SUM_BYTES // (math.prod(sums) * x.itemsize)))
-    images = empty((threads, _padded(seen * width * C)), x.dtype)
-    pixels = empty((threads, panels, height * OW, panel), x.dtype)
-    partial = empty((threads, *sums), x.dtype)
+    images, pixels, partial = several(
+        x.dtype,
+        (threads, _padded(seen * width * C)),
+        (threads, panels, height * OW, panel),
+        (threads, *sums),
+    )
     dbias = np.empty((threads, F), x.dtype)
     gradient_kernel(x, dz, codes, partial, dbias, images, pixels, *steps, height, width, KH, length)
     dkernel = empty((KH, KW, C // groups, F), x.dtype)

@@ -39,6 +39,14 @@ def forward(
     return matmul(rows, matrix, epilogue.bias, epilogue.relu).reshape(shape), None
 
 
+def forward_add(
+    x: Array, kernel: Array, bias: Array | None, other: Array, window: Window, relu: bool
+) -> Array:
+    """y = relu(x @ kernel + bias + other)."""
+    rows, matrix = _rows(x, window), kernel.reshape(kernel.shape[2:])
+    return matmul(rows, matrix, bias, relu, plus=other.reshape(len(rows), -1)).reshape(other.shape)
+
+
 def input_gradient(dz: Array, kernel: Array, window: Window, groups: int) -> Array:
     """dx = dz @ kernel^T, zero where nobody looked."""
     (N, OH, OW, F), C, (SH, SW) = dz.shape, kernel.shape[2], window.strides

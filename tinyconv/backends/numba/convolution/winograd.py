@@ -56,7 +56,7 @@ from tinyconv.backends.numba.convolution.winograd_loops import (
 from tinyconv.backends.numba.convolution.winograd_tiles import CODES, NO_POOL, POOL
 from tinyconv.backends.numba.microkernel import ROWS, lanes
 from tinyconv.backends.numba.threads import thread_count
-from tinyconv.backends.numba.workspace import empty
+from tinyconv.backends.numba.workspace import empty, several
 from tinyconv.geometry import Window
 
 # Largest error in float32, relative to the largest value of the result, by m.
@@ -152,11 +152,14 @@ class Winograd:
         block = min(max(sum_bytes, SHORT_BYTES), GRADIENT_BYTES // threads) // tile_bytes
         block = max(1, min(max(ROWS, block), tiles))
         span = min(block, tiling.cols)
-        V = empty((threads, self.taps, odd_lines(block * v_row, dtype)), dtype)
-        Z = empty((threads, self.taps, odd_lines(own * block * width, dtype)), dtype)
         strip = max((self.m + 2) * (span * self.m + 2) * C, self.m * span * self.m * F)
-        strips = empty((threads, odd_lines(strip + lanes(dtype), dtype)), dtype)
-        sums = empty((tiling.shares, self.taps, odd_lines(panels * height * width, dtype)), dtype)
+        V, Z, strips, sums = several(
+            dtype,
+            (threads, self.taps, odd_lines(block * v_row, dtype)),
+            (threads, self.taps, odd_lines(own * block * width, dtype)),
+            (threads, odd_lines(strip + lanes(dtype), dtype)),
+            (tiling.shares, self.taps, odd_lines(panels * height * width, dtype)),
+        )
         (top, _), (left, _) = window.padding
         kernel_gradient_kernel(
             x, dz, sums, panels, height, V, v_row, Z, strips, self.m, top, left, *tiling, block
@@ -190,10 +193,13 @@ class Winograd:
         block = ROWS * (2 if C <= FEW_CHANNELS else 4) * (2 if self.m == 2 else 1)
         block = max(1, min(block, tiled(tiles)))
         v_row, m_row = odd_lines(C + lanes(dtype), dtype), odd_lines(PANELS * width, dtype)
-        V = empty((threads, self.taps, odd_lines(block * v_row, dtype)), dtype)
-        M = empty((threads, self.taps, odd_lines(block * m_row, dtype)), dtype)
         strip = (self.m + 2) * (min(block, tiling.cols) * self.m + 2) * C + lanes(dtype)
-        strips = empty((threads, odd_lines(strip, dtype)), dtype)
+        V, M, strips = several(
+            dtype,
+            (threads, self.taps, odd_lines(block * v_row, dtype)),
+            (threads, self.taps, odd_lines(block * m_row, dtype)),
+            (threads, odd_lines(strip, dtype)),
+        )
         forward_kernel(
             x, U, panels, bias, y, codes, V, v_row, M, m_row, strips, self.m, *padding,
             *tiling, block, int(epilogue.relu), pool,
