@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo notebooks test lint clean
+.PHONY: demo notebooks test coverage lint clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.demo
@@ -15,6 +15,13 @@ notebooks: $(VENV)/.notebooks
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# Kernels that lie compiled on the disk would hide the code that compiles them.
+coverage: $(VENV)/.test
+	$(BIN)/coverage erase && rm -rf build/coverage
+	NUMBA_CACHE_DIR=build/coverage $(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
