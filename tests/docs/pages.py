@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import tinyconv
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.M | re.S)
 _PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.\w+)`")
+_PICTURE = re.compile(r"!\[[^\]]+\]\((?:\.\./)*(?:docs/)?images/([\w-]+\.png)\)")
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -43,6 +46,7 @@ def run(text):
 
     They share their names, as at a prompt. Dots in the page stand for what may differ.
     """
+    tinyconv.utils.clear_session()  # layers are called as at a new prompt
     names = {}
     for code, output in programs(text):
         printed = io.StringIO()
@@ -51,6 +55,11 @@ def run(text):
         same = doctest.OutputChecker().check_output(output, printed.getvalue(), doctest.ELLIPSIS)
         assert same, f"{code}\nprints\n\n{printed.getvalue()}\nbut the page says\n\n{output}"
     return names
+
+
+def pictures(text):
+    """The names of the pictures that a page shows, in order."""
+    return _PICTURE.findall(text)
 
 
 def missing_files(name):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs import pages
+from tests.docs import pages, pictures
 
 CHAPTERS = sorted(path.name for path in pages.DOCS.glob("0*.md"))
 
@@ -14,8 +14,15 @@ def test_there_are_eight_and_the_index_has_them_all():
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_the_programs_of_a_chapter(name):
-    assert pages.run(pages.read(name))
+def test_the_programs_of_a_chapter_and_its_pictures(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = pages.read(name)
+    assert pages.run(text)
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == set(pages.pictures(text))
+    for each in drawn:
+        apart = pictures.difference(tmp_path / each, pictures.IMAGES / each)
+        assert apart < pictures.LIMIT, f"{each}: python -m tests.docs.pictures draws it anew"
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -26,6 +33,7 @@ def test_a_chapter_is_complete(name):
     assert any("formula" in line for line in headings)
     assert "by hand" in text.lower()
     assert len(pages.programs(text)) >= 4
+    assert 1 <= len(pages.pictures(text)) <= 3
 
 
 @pytest.mark.parametrize("name", ["index.md", "why-it-is-fast.md", *CHAPTERS])

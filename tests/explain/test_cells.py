@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from tinyconv.explain.cells import draw_cells, shown
+from tinyconv.explain.panels import histogram
 from tinyconv.explain.style import RIGHT, WRONG, new_figure
 
 
@@ -35,3 +38,16 @@ def test_blue_is_positive_red_negative_and_nan_is_empty() -> None:
     assert [to_hex(colours[0, n]) for n in range(3)] == [RIGHT, WRONG, "#ffffff"]
     assert axes.texts[0].get_color() == axes.texts[1].get_color() == "white"
     assert axes.get_title() == "a title"
+
+
+def test_numbers_of_a_histogram_do_not_touch() -> None:
+    figure = new_figure(4.0, 1.0)
+    axes = figure.subplots()
+    histogram(axes, 1e-4 * np.random.default_rng(0).normal(size=200))
+    figure.canvas.draw()
+    shown_ticks = [each for each in axes.get_xticklabels() if each.get_text()]
+    boxes = [each.get_window_extent() for each in shown_ticks]
+    assert len(boxes) >= 3
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert "0.0002" in [each.get_text() for each in shown_ticks]
+    assert not axes.xaxis.get_offset_text().get_text()

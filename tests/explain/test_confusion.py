@@ -48,6 +48,9 @@ def test_figure_tells_counts_names_and_accuracies() -> None:
     assert [text.get_text() for text in accuracy.texts] == ["75.0%", "50.0%", "100.0%", "none"]
     assert accuracy.get_ylim() == matrix.get_ylim()
     assert figure.get_suptitle() == "71.4% right: 5 of 7 images"
+    assert {tick.get_rotation() for tick in matrix.get_xticklabels()} == {45}
+    (short,) = confusion(LABELS, PREDICTED, range(4)).axes
+    assert {tick.get_rotation() for tick in short.get_xticklabels()} == {0}
 
 
 def test_diagonal_is_blue_errors_are_red_and_counts_are_legible() -> None:

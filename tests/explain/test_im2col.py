@@ -137,6 +137,25 @@ def test_gray_images_and_the_pixel_from_the_end() -> None:
     assert gray.y == patch_product(layer, x, (4, 5), 2).y
 
 
+def cells(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_a_small_image_is_drawn_in_numbers() -> None:
+    layer = layers.Conv2D(1, 2, use_bias=False, kernel_initializer="ones", dtype="float64")
+    x = np.arange(9.0).reshape(3, 3, 1)
+    picture, _, _, output, *_ = im2col(layer, x).axes
+    assert cells(picture) == [str(n) for n in range(9)]
+    assert cells(output) == ["8", "12", "20", "24"]
+    figure = col2im(layer, x, at=(1, 1), dy=np.arange(1.0, 5).reshape(1, 2, 2, 1))
+    picture, slopes, gradient, *_ = figure.axes
+    assert cells(slopes) == ["1", "2", "3", "4"]
+    assert cells(gradient) == ["1", "3", "2", "4", "10", "6", "3", "7", "4"]
+    assert "their sum: dx = 10" in texts(figure)  # there is no other filter
+    larger, *_ = im2col(layer, np.ones((7, 7, 1))).axes
+    assert cells(larger) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CHANNELS = 4  # of which the distributions are drawn
+_ROUNDING = 1e-5  # of a deviation: a mean below that is 0
 _SPREADS = 64  # of which mean and deviation are drawn
 
 
@@ -132,4 +133,5 @@ def _draw_channel(axes: Axes, values: np.ndarray, colour: str, told: str) -> Non
     """The distribution of one channel, with its mean and deviation below."""
     histogram(axes, values, colour)
     mean, deviation = float(values.mean()), float(values.std())
+    mean = mean if abs(mean) > _ROUNDING * deviation else 0.0
     axes.set_xlabel(f"{mean:.3g} ± {deviation:.2g}{told}", color=FAINT, fontsize=7.5)

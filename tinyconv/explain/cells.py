@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FRAME = "#f59e0b"  # what the eye shall find: neither of the colours that numbers have
 _WRITTEN = 30  # cells along an axis beyond which their numbers would be too small
+SMALL = 6  # pixels along an axis up to which the numbers of a map say more than its colours
 _DARK = 0.55  # luminance below which white is the more legible ink
 
 
@@ -113,6 +114,12 @@ def draw_map(axes: Axes, values: np.ndarray, title: str, gradient: bool = False)
     else:
         axes.imshow(values, cmap="magma", vmin=0, vmax=high or 1, interpolation="nearest")
     entitle(axes, title)
+
+
+def draw_numbers(axes: Axes, values: np.ndarray, title: str) -> None:
+    """Draw a small gradient or image (H, W) as cells with numbers, a larger one as a map."""
+    draw_cells(axes, values.astype(np.float64), title, 9 if max(values.shape) <= 4 else 6.5)
+    axes.set_aspect("equal")
 
 
 def say(axes: Axes, text: str, size: float = 10.0, colour: str = INK) -> None:

@@ -8,7 +8,16 @@ import numpy as np
 
 from tinyconv.backends import get_backend
 from tinyconv.explain.arguments import below, place
-from tinyconv.explain.cells import draw_cells, draw_map, frame, say, shown, strips
+from tinyconv.explain.cells import (
+    SMALL,
+    draw_cells,
+    draw_map,
+    draw_numbers,
+    frame,
+    say,
+    shown,
+    strips,
+)
 from tinyconv.explain.im2col import convolution_input, draw_input
 from tinyconv.explain.style import FAINT, INK, new_figure
 from tinyconv.explain.walk import numbers
@@ -163,14 +172,21 @@ def _draw_pictures(
     frame(picture, *told.at)
     rows, cols = window.output
     title = f"gradient dz of output {told.filter}, {rows} x {cols}"
-    draw_map(slopes, dz[..., told.filter], title, gradient=True)
+    _draw_gradient(slopes, dz[..., told.filter], title)
     for k, l in np.ndindex(window.size):
         if told.windows[k, l, 0] >= 0:
             i, j = told.windows[k, l]
             frame(slopes, i, j, linewidth=1.4)
     title = f"gradient dx of channel {told.channel}"
-    draw_map(gradient, dx[..., told.channel], title, gradient=True)
+    _draw_gradient(gradient, dx[..., told.channel], title)
     frame(gradient, *told.at)
+
+
+def _draw_gradient(axes: Any, values: np.ndarray, title: str) -> None:
+    if max(values.shape) <= SMALL:
+        draw_numbers(axes, values, title)
+    else:
+        draw_map(axes, values, title, gradient=True)
 
 
 def _draw_sum(figure: Any, told: PixelGradient, filters: int) -> None:
@@ -183,11 +199,13 @@ def _draw_sum(figure: Any, told: PixelGradient, filters: int) -> None:
     draw_cells(kernel, told.kernel, f"kernel of filter {told.filter}, tap by tap", size)
     say(equals, "=", 16)
     draw_cells(products, told.products, "what each window sends back", size)
-    figure.supxlabel(
-        f"their sum, the part of filter {told.filter}: {shown(told.part)}          "
-        f"with all {filters} filters: dx = {shown(told.dx)}",
-        color=INK, fontsize=11,
-    )  # fmt: skip
+    text = f"their sum: dx = {shown(told.dx)}"
+    if filters > 1:
+        text = (
+            f"their sum, the part of filter {told.filter}: {shown(told.part)}          "
+            f"with all {filters} filters: dx = {shown(told.dx)}"
+        )
+    figure.supxlabel(text, color=INK, fontsize=11)
     for axes in (slopes, products):
         axes.set_xlabel("empty: no window", color=FAINT, fontsize=8)
         axes.xaxis.label.set_visible(bool(np.isnan(told.slopes).any()))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WRITTEN = 40  # classes beyond which counts and names would be too small to read
+_LEVEL = 4  # letters that fit below a cell
 _DARK = 0.55  # luminance below which white is the more legible ink
 
 
@@ -98,7 +99,10 @@ def _draw_matrix(axes: Axes, counts: np.ndarray, shares: np.ndarray, names: list
             ink = "white" if luminance[t, p] < _DARK else INK if counts[t, p] else QUIET
             axes.text(p, t, str(counts[t, p]), ha="center", va="center", color=ink, fontsize=size)
         short = [shorten(name, 18) for name in names]
-        axes.set_xticks(places, short, rotation=45, ha="right", rotation_mode="anchor")
+        if max(map(len, short)) <= _LEVEL:
+            axes.set_xticks(places, short)
+        else:
+            axes.set_xticks(places, short, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(places, short)
     axes.set_xlabel("predicted", color=FAINT)
     axes.set_ylabel("true", color=FAINT)

@@ -8,8 +8,10 @@ import numpy as np
 
 from tinyconv.explain.arguments import below, place
 from tinyconv.explain.cells import (
+    SMALL,
     draw_cells,
     draw_map,
+    draw_numbers,
     entitle,
     frame,
     label_rows,
@@ -146,7 +148,9 @@ def _product(
 def draw_input(axes: Any, image: np.ndarray, channel: int, window: Window) -> None:
     """The input, in colours if it has three channels, with room for its padding."""
     H, W, C = image.shape
-    if C in (1, 3):
+    if C == 1 and max(H, W) <= SMALL:
+        draw_numbers(axes, image[..., 0], f"input, {H} x {W}")
+    elif C in (1, 3):
         axes.imshow(displayable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         entitle(axes, f"input, {H} x {W}")
     else:
@@ -178,7 +182,8 @@ def _draw_pictures(
     draw_cells(patch, told.patch[..., channel], f"patch{which}", size)
     draw_cells(kernel, told.kernel[..., channel], f"kernel of filter {told.filter}{which}", size)
     rows, cols = window.output
-    draw_map(output, y[..., told.filter], f"output {told.filter}, {rows} x {cols}")
+    draw = draw_numbers if max(rows, cols) <= SMALL else draw_map
+    draw(output, y[..., told.filter], f"output {told.filter}, {rows} x {cols}")
     frame(output, *told.at)
 
 

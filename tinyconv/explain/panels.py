@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinyconv.explain.cells import shown
 from tinyconv.explain.style import FAINT, INK, QUIET, RIGHT, WRONG, clear_spines, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BINS = 60
+_TICKS = 5  # at most, so that numbers as long as −0.00015 have room
 _BAR = 0.36  # height, of a row
 
 
@@ -21,6 +23,9 @@ def histogram(axes: Axes, values: np.ndarray, colour: str = RIGHT, **look: Any) 
     axes.hist(values[np.isfinite(values)].ravel(), bins=_BINS, color=colour, **look)
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_yticks([])
+    axes.locator_params(axis="x", nbins=_TICKS)
+    # Small numbers as 2e-5, not as 2 with a power of ten somewhere else.
+    axes.xaxis.set_major_formatter(lambda value, _: shown(value))
     axes.tick_params(axis="x", colors=FAINT, length=2, labelsize=7)
     clear_spines(axes, "bottom")
 
