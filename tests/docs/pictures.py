@@ -40,17 +40,19 @@ def difference(one, other):
     Compared are the mean brightnesses of cells, so that the last digit of a number or the edge
     of a letter counts for little; and it is the mean over parts of 8 x 8 cells that counts.
     """
-    first, second = (_cells(path) for path in (one, other))
+    first, second = (_grey(path) for path in (one, other))
     if first.shape != second.shape:
         return 1.0
-    return float(_means(np.abs(first - second), _PART // _CELL).max())
+    apart = np.abs(_means(first, _CELL) - _means(second, _CELL))
+    return float(_means(apart, _PART // _CELL).max())
 
 
-def _cells(path):
+def _grey(path):
+    """Pixels from 0 to 1."""
     from PIL import Image
 
     with Image.open(path) as picture:
-        return _means(np.asarray(picture.convert("L"), "f4") / 255, _CELL)
+        return np.asarray(picture.convert("L"), "f4") / 255
 
 
 def _means(values, size):
