@@ -24,7 +24,7 @@ P = np.full((4, 3), 0.25)
         (SPARSE, np.eye(4, 3), "For one-hot targets use categorical_crossentropy"),
         (SPARSE, [0, 1, 2, 3], "for the model has 3 outputs. Received: label 3"),
         (SPARSE, [0, 1, 2, -1], "Received: label -1"),
-        (SPARSE, [0, 1, 2], r"of shape \(4,\). Received: shape \(3,\)"),
+        (SPARSE, [0, 1, 2], r"of shape \(4,\). Received: shape \(3,\)\. For one-hot targets"),
         (SPARSE, [0], r"of shape \(4,\). Received: shape \(1,\)"),
         (SPARSE, [0] * 5, r"of shape \(4,\). Received: shape \(5,\)"),
         (SPARSE, [[0, 1]] * 4, r"Received: shape \(4, 2\)"),
@@ -48,6 +48,11 @@ def test_targets_that_do_not_fit(make, y_true, message: str, from_logits: bool):
         make(**arguments)(y_true, P)
 
 
+def test_float_labels_of_many_classes():
+    p = np.full((2, 5000), 1 / 5000)
+    assert SPARSE()([4999.0, 70.0], p) == SPARSE()([4999, 70], p)
+
+
 def test_float_labels_that_are_whole_numbers():
     labels = np.array([0, 2, 1, 2])
     for given in (labels.astype("float32"), labels * 1.0, labels[:, None] * 1.0):
@@ -62,6 +67,7 @@ def test_float_labels_that_are_whole_numbers():
         (CATEGORICAL, np.eye(8, 3), (8, 7, 7, 3)),
         (SQUARED, np.zeros(8), (8, 7, 7, 1)),
         (SPARSE, np.zeros(8, int), (8, 7, 7, 3)),
+        (SPARSE, np.zeros(8, int), (8, 7, 3)),
     ],
 )
 def test_a_forgotten_pooling(make, y_true, outputs):
@@ -133,6 +139,19 @@ def test_unknown_names(unknown: str):
 def test_what_is_no_loss(wrong):
     with pytest.raises(TypeError, match="loss must be a name or"):
         losses.get(wrong)
+
+
+@pytest.mark.parametrize("part", ["check_targets", "rows"])
+def test_a_loss_of_ones_own_that_lacks_a_part(part: str):
+    parts = {"check_targets": lambda self, y_true, shape: y_true, "rows": lambda self, t, p: (p, p)}
+    del parts[part]
+    with pytest.raises(TypeError, match=f"Mine defines no {part}"):
+        type("Mine", (losses.Loss,), parts)()([[1.0]], [[2.0]])
+
+
+def test_an_activation_that_a_loss_can_not_take_over():
+    with pytest.raises(TypeError, match="MeanSquaredError takes over no activation"):
+        SQUARED().compute([[1.0]], [[2.0]], from_logits=True)
 
 
 def test_how_to_write_a_loss_of_ones_own_is_told():

@@ -171,9 +171,20 @@ def test_vectors_are_one_sample(name: str):
         ((3, 2, 4), [0.0, 1.0, 2.5]),
         ((3, 2, 4), [[0.0, 1.0], [2.0, 3.0], [4.0, 0.5]]),
         ((3, 2, 4), [[[0.0], [1.0]], [[2.0], [3.0]], [[4.0], [0.5]]]),
+        ((3, 2, 4), [[2.0], [3.0], [0.5]]),
+        ((2, 3, 2, 4), [[[1.0, 2.0]], [[3.0, 0.5]]]),
         ((3, 4), 2.0),
     ],
-    ids=["(N,)", "(N, 1)", "(N,) of rank 3", "(N, H)", "(N, H, 1)", "a number"],
+    ids=[
+        "(N,)",
+        "(N, 1)",
+        "(N,) of rank 3",
+        "(N, H)",
+        "(N, H, 1)",
+        "(N, 1) of rank 3",
+        "(N, 1, W)",
+        "a number",
+    ],
 )
 def test_shapes_of_sample_weights(shape, weights):
     kind, generator = KINDS["mse"], np.random.default_rng(0)
@@ -188,6 +199,15 @@ def test_shapes_of_sample_weights(shape, weights):
     assert close(result.value, (samples * array).sum() / samples.size)
     plain = kind.make().compute(y_true, y_pred)
     assert close(result.gradient, plain.gradient * np.broadcast_to(array, samples.shape)[..., None])
+
+
+@EVERY
+def test_a_batch_of_nothing(kind: Kind):
+    """Its loss is 0, not 0 / 0."""
+    generator = np.random.default_rng(0)
+    y_true, y_pred = kind.targets((1, 3), generator)[:0], np.zeros((0, 3))
+    result = kind.make().compute(y_true, y_pred)
+    assert (result.value, result.gradient.shape) == (0.0, (0, 3))
 
 
 def test_integer_predictions_become_float32():

@@ -171,6 +171,25 @@ def test_lr_is_another_spelling_of_learning_rate(cls):
     assert optimizer.get_config()["learning_rate"] == 0.125
 
 
+def test_what_adam_keeps_is_what_its_name_says(backend):
+    """After one step from zero: m = (1 - beta_1) g, v = (1 - beta_2) g^2."""
+    net = model()
+    buffer = ParameterBuffer(net.trainable_weights)
+    buffer.collect(dict(zip(buffer.paths, gradients(0), strict=True)))
+    g = buffer.gradients.copy()
+    adam = optimizers.Adam(beta_1=0.75, beta_2=0.875, amsgrad=True)
+    adam.apply(buffer)
+    np.testing.assert_allclose(adam.slots["m"], 0.25 * g)
+    np.testing.assert_allclose(adam.slots["v"], 0.125 * g**2)
+    np.testing.assert_array_equal(adam.slots["v_max"], adam.slots["v"])
+
+
+def test_an_optimizer_of_ones_own_must_say_how_it_updates():
+    mine = type("Mine", (optimizers.Optimizer,), {})(0.1)
+    with pytest.raises(TypeError, match="Mine defines no update"):
+        mine.apply(ParameterBuffer(model().trainable_weights))
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_config_makes_the_same_optimizer_again(name):
     cls, arguments = arguments_of(name)
