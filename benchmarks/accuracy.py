@@ -9,7 +9,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from benchmarks.harness import Contender, Turn, alternate
+from benchmarks.contender import Contender, Turn
+from benchmarks.harness import alternate
 from benchmarks.networks import build
 
 

@@ -12,7 +12,7 @@ import importlib
 import time
 from typing import Any
 
-from benchmarks.harness import Turn
+from benchmarks.contender import Turn
 from benchmarks.lineup import KERAS, TORCH, line_up
 from benchmarks.networks import TAILS, cats_vs_dogs
 from benchmarks.plot import draw_bars as draw

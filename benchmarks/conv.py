@@ -14,8 +14,9 @@ import statistics
 import time
 from typing import Any
 
+from benchmarks.contender import Contender, Turn
 from benchmarks.convolution import Case
-from benchmarks.harness import Contender, Turn, alternate, one_after_the_other
+from benchmarks.harness import alternate, one_after_the_other
 from benchmarks.lineup import KERAS
 from benchmarks.networks import build
 from benchmarks.plot_layers import draw_layers as draw

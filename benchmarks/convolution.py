@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.harness import Turn
+from benchmarks.contender import Turn
 from tinyconv.geometry import Window, slide
 
 

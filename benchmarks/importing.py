@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.harness import Costs, Result
+from benchmarks.contender import Costs, Result
 from benchmarks.lineup import KERAS, OURS, TORCH
 from benchmarks.plot import draw_bars
 from benchmarks.report import Case, as_numbers, table
@@ -26,7 +26,7 @@ TITLE = "import"
 EXCLUDED = "Python's own start, and reading the files from the disk. import_memory: Python alone"
 _CODE = """
 import json, time
-from benchmarks.harness import peak_memory
+from benchmarks.process import peak_memory
 before, started = peak_memory(), time.perf_counter()
 {}
 print("\\n" + json.dumps([time.perf_counter() - started, peak_memory(), before]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Turn
+from benchmarks.contender import Turn
 from benchmarks.networks import WORK, build, images
 
 # Ways to compute that may be the fastest, by who has them.

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import WARM_UPS, Result, alternate
+from benchmarks.contender import Result
+from benchmarks.harness import WARM_UPS, alternate
 from benchmarks.lineup import line_up
 from benchmarks.plot import draw_lines as draw
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from benchmarks.harness import Contender
+from benchmarks.contender import Contender
 
 OURS = ("numba", "numpy")
 KERAS, TORCH = "tf.keras", "torch"

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.cats_vs_dogs import BATCH, SIZE
-from benchmarks.harness import Contender, Turn, alternate
+from benchmarks.contender import Contender, Turn
+from benchmarks.harness import alternate
 from benchmarks.networks import build
 
 

@@ -10,7 +10,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from benchmarks.harness import peak_memory
+from benchmarks.process import peak_memory
 from tinyconv.data import fashion_mnist
 
 

@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.harness import WARM_UPS, Contender, Result, alternate, cores
+from benchmarks.contender import Contender, Result
+from benchmarks.harness import WARM_UPS, alternate
+from benchmarks.process import cores
 
 EXCLUDED = (
     "Not in the times: imports, building the model and its data, compilation and the first "

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.contender import Turn
 from benchmarks.convolution import repeated
-from benchmarks.harness import Turn
 
 
 class Family(NamedTuple):

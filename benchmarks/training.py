@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.harness import Turn
+from benchmarks.contender import Turn
 from benchmarks.networks import WORK, build, images, labels
 
 # Ways to train that may be the fastest, by who has them.

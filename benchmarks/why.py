@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import training
+from benchmarks.contender import Contender, Turn
 from benchmarks.convolution import Case, repeated
-from benchmarks.harness import Contender, Turn
 from benchmarks.lineup import KERAS, TORCH, line_up
 from benchmarks.plot_why import draw_steps as draw
 from benchmarks.report import Case as Comparison

@@ -14,11 +14,12 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.contender import Contender, Turn
 from benchmarks.conv import layers
 from benchmarks.convolution import Case
 from benchmarks.gpu.card import CARDS, made
 from benchmarks.gpu.measuring import Ceilings, Cost, seconds_a_call, sets_of_inputs
-from benchmarks.harness import Contender, Turn, one_after_the_other
+from benchmarks.harness import one_after_the_other
 
 NETWORKS = {"cnn": 32, "vgg16": 32, "resnet50": 32}  # images at a time
 TIMINGS = 5  # in one turn, which is their median

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from benchmarks import torch_networks, training
+from benchmarks.contender import Turn
 from benchmarks.gpu.card import made
 from benchmarks.gpu.measuring import seconds_a_call
 from benchmarks.gpu.training import SETS, by_events
-from benchmarks.harness import Turn
 
 WARM_UPS = 3  # before a graph is captured, on another stream, as PyTorch wants it
 

@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks import training
+from benchmarks.contender import Contender, Result, Turn
 from benchmarks.gpu.card import CARDS, Card, made
 from benchmarks.gpu.measuring import seconds_a_call
-from benchmarks.harness import Contender, Result, Turn, alternate
+from benchmarks.harness import alternate
 from benchmarks.networks import WORK, build
 from benchmarks.report import Case, as_numbers, table
 

@@ -3,7 +3,9 @@ import sys
 
 import pytest
 
-from benchmarks.harness import Contender, alternate, cores, one_after_the_other
+from benchmarks.contender import Contender
+from benchmarks.harness import alternate, one_after_the_other
+from benchmarks.process import cores
 
 HERE = "tests.benchmarks.contenders"
 
@@ -88,7 +90,8 @@ def test_pieces_of_work_one_after_the_other():
 
 def test_settings_that_were_tried_leave_nothing_behind():
     code = (
-        "from benchmarks.harness import Contender, alternate\n"
+        "from benchmarks.contender import Contender\n"
+        "from benchmarks.harness import alternate\n"
         "if __name__ == '__main__':\n"
         f"    alternate([Contender('a', '{HERE}:semaphore', {{}}, {{'x': {{}}, 'y': {{}}}})], 1)\n"
     )

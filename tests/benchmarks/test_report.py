@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks.harness import Costs, Result
+from benchmarks.contender import Costs, Result
 from benchmarks.linear import line
 from benchmarks.plot import draw_bars, draw_lines
 from benchmarks.report import Case, Spread, as_numbers, fastest_peer, ratios, table, write_json

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks.__main__ import RESULTS, module_of
-from benchmarks.harness import Costs, Result
+from benchmarks.contender import Costs, Result
 from benchmarks.report import Case, as_numbers, ratios
 
 FILES = sorted(RESULTS.glob("*.json"))

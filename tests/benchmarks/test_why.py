@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import page, why
 from benchmarks.__main__ import RESULTS, Options, main
-from benchmarks.harness import Costs, Result
+from benchmarks.contender import Costs, Result
 from benchmarks.lineup import USUAL
 from benchmarks.report import as_numbers, write_json
 
