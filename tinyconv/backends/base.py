@@ -1,8 +1,9 @@
 """The contract: the operations a backend offers, with their shapes and meaning.
 
 A layer calls these and nothing else, so the mathematics is written once per
-backend and no layer asks which backend is in use. Arrays are NHWC (batch,
-height, width, channels), convolution kernels HWIO (KH, KW, C // groups, F).
+backend and no layer asks which backend is in use. Several in a row, as one operation,
+are in blocks.py; how a step of training is run is in execution.py. Arrays are NHWC
+(batch, height, width, channels), convolution kernels HWIO (KH, KW, C // groups, F).
 
 Rules for every operation: arguments may be non-contiguous, are float32 or
 float64 and of one dtype, and are never changed unless the docstring says so.
@@ -13,49 +14,20 @@ checks what a user typed; the layers do.
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from abc import abstractmethod
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from tinyconv.backends.blocks import Blocks
 from tinyconv.backends.execution import Execution
+from tinyconv.backends.values import ACTIVATIONS, LINEAR, NEED_INPUT, Activation, Array
 from tinyconv.geometry import Pair, Window
 
-Array = npt.NDArray[Any]
+__all__ = ["ACTIVATIONS", "LINEAR", "NEED_INPUT", "Activation", "Array", "Backend"]
 
 
-ACTIVATIONS = (
-    "linear", "relu", "leaky_relu", "clipped_relu", "sigmoid", "tanh", "softmax", "elu", "gelu",
-    "gelu_tanh",
-)  # fmt: skip
-
-
-class Activation(NamedTuple):
-    """An elementwise function (softmax: over the last axis) by name.
-
-    Attributes:
-        name: one of ACTIVATIONS.
-        alpha: slope below the threshold (the relu family) or scale of the exponential (elu);
-            not negative, or the sign of y would no longer tell that of the input.
-        threshold: where clipped_relu bends.
-        max_value: where clipped_relu stops rising.
-    """
-
-    name: str
-    alpha: float = 0.0
-    threshold: float = 0.0
-    max_value: float = math.inf
-
-
-LINEAR = Activation("linear")
-
-# The derivative of these needs the input; that of all others follows from the output.
-NEED_INPUT = frozenset({"gelu", "gelu_tanh", "clipped_relu"})
-
-
-class Backend(Execution, ABC):
+class Backend(Blocks, Execution):
     """One way to compute: arrays of one kind, and the operations on them."""
 
     name: str
@@ -173,106 +145,6 @@ class Backend(Execution, ABC):
         self, dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, epsilon: float
     ) -> tuple[Array, Array, Array]:
         """-> (dx, dgamma (C,), dbeta (C,)); mean and variance are constants."""
-
-    # ---- blocks: operations that follow each other, as one --------------------
-    #
-    # What they compute is the composition of the operations above (numpy/fused.py says
-    # which); a fast backend keeps what lies between in the cache. `saved` is what the way
-    # back needs beyond x and the parameters, and None unless `keep`; it belongs to the
-    # backend that made it, and nobody else looks inside. The way back computes what somebody
-    # needs and nothing else: a frozen layer above a trained one hands dx on, and nobody has a
-    # use for the gradients of its parameters. All blocks are pure functions.
-
-    @abstractmethod
-    def conv_block(
-        self,
-        x: Array,
-        kernel: Array,
-        bias: Array | None,
-        window: Window,
-        groups: int,
-        activation: Activation,
-        pool: Window | None,
-        keep: bool,
-    ) -> tuple[Array, Any]:
-        """Convolution, bias, activation, and max-pooling if `pool` -> (y, saved).
-
-        x (N, H, W, C), kernel (KH, KW, C // groups, F), bias (F,) -> y (N, OH, OW, F) of
-        the pool, or of the window without one.
-        """
-
-    @abstractmethod
-    def conv_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool
-    ) -> tuple[Array | None, Array | None, Array | None]:
-        """-> (dx; dkernel; dbias, None without bias).
-
-        dx is None unless `need_dx`, dkernel and dbias are unless `need_parameters`.
-        """
-
-    @abstractmethod
-    def conv_add(
-        self,
-        x: Array,
-        kernel: Array,
-        bias: Array | None,
-        other: Array,
-        window: Window,
-        groups: int,
-        activation: Activation,
-    ) -> Array:
-        """y = activation(conv2d(x, kernel) + bias + other), where nothing is kept.
-
-        other, y (N, OH, OW, F); the rest as in `conv_block`.
-        """
-
-    @abstractmethod
-    def dense_block(
-        self, x: Array, kernel: Array, bias: Array | None, activation: Activation, keep: bool
-    ) -> tuple[Array, Any]:
-        """y = activation(x @ kernel + bias): x (M, C), kernel (C, F) -> (y (M, F), saved)."""
-
-    @abstractmethod
-    def dense_block_backward(
-        self, dy: Array, saved: Any, x: Array, kernel: Array, need_dx: bool, need_parameters: bool,
-        out: Array | None = None,
-    ) -> tuple[Array | None, Array | None, Array | None]:  # fmt: skip
-        """-> (dx; dkernel, written to `out` where that is given; dbias, None without bias).
-
-        dx is None unless `need_dx`, dkernel and dbias are unless `need_parameters`.
-        """
-
-    @abstractmethod
-    def batch_norm_block(
-        self,
-        x: Array,
-        gamma: Array,
-        beta: Array,
-        statistics: tuple[Array, Array] | None,
-        epsilon: float,
-        activation: Activation,
-        keep: bool,
-    ) -> tuple[Array, Array, Array, Any]:
-        """Normalisation, then activation -> (y, mean (C,), variance (C,), saved).
-
-        `statistics` are mean and variance if they are constants, None for the batch's own.
-        """
-
-    @abstractmethod
-    def batch_norm_block_backward(
-        self, dy: Array, saved: Any, x: Array, gamma: Array, need_parameters: bool
-    ) -> tuple[Array, Array | None, Array | None]:
-        """-> (dx, dgamma (C,), dbeta (C,)); the last two are None unless `need_parameters`."""
-
-    @abstractmethod
-    def add_block(
-        self, a: Array, b: Array, activation: Activation, keep: bool
-    ) -> tuple[Array, Any]:
-        """y = activation(a + b), an axis of length 1 being repeated -> (y, saved)."""
-
-    @abstractmethod
-    def add_block_backward(self, dy: Array, saved: Any) -> Array:
-        """dy -> the slope of the sum: that of a and of b, but for axes that were repeated."""
 
     # ---- dropout ------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Activations with their derivatives, the textbook version.
 
 `saved` is the output y wherever the derivative can be written in terms of y,
-else the input z (see NEED_INPUT in backends/base.py): y has to be kept for the
+else the input z (see NEED_INPUT in backends/values.py): y has to be kept for the
 next layer anyway, so nothing extra stays in memory.
 """
 
