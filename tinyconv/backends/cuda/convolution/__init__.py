@@ -20,6 +20,7 @@ from tinyconv.backends.cuda.convolution import im2col
 from tinyconv.backends.cuda.convolution.case import PLAIN, ConvCase, Epilogue
 from tinyconv.backends.cuda.convolution.chooser import choose
 from tinyconv.backends.cuda.convolution.epilogue import bias_gradient, results, unpooled
+from tinyconv.backends.cuda.expecting import expect
 from tinyconv.backends.numpy.fused import Activated, Convolved, Fused
 from tinyconv.geometry import Window
 
@@ -57,8 +58,8 @@ class Convolution(OnDevice, Fused):
     def conv2d_input_gradient(self, dz: Array, kernel: Array, window: Window, groups: int) -> Array:
         """dx by the chosen algorithm."""
         C, F = kernel.shape[2] * groups, kernel.shape[3]
-        _expect("dz", dz, (len(dz), *window.output, F))
-        _expect("kernel", kernel, (*window.size, C // groups, F))
+        expect("dz", dz, (len(dz), *window.output, F))
+        expect("kernel", kernel, (*window.size, C // groups, F))
         if not len(dz):
             return self.xp.empty((0, *window.input, C), dz.dtype)
         algorithm = self._algorithm(dz, window, C, F, groups, "dx")
@@ -69,8 +70,8 @@ class Convolution(OnDevice, Fused):
     def conv2d_kernel_gradient(self, x: Array, dz: Array, window: Window, groups: int) -> Array:
         """dkernel by the chosen algorithm."""
         C, F = x.shape[3], dz.shape[3]
-        _expect("x", x, (len(x), *window.input, C))
-        _expect("dz", dz, (len(x), *window.output, F))
+        expect("x", x, (len(x), *window.input, C))
+        expect("dz", dz, (len(x), *window.output, F))
         if not len(x):
             return self.xp.zeros((*window.size, C // groups, F), x.dtype)
         algorithm = self._algorithm(x, window, C, F, groups, "dkernel")
@@ -116,7 +117,7 @@ class Convolution(OnDevice, Fused):
         gradients = getattr(algorithm, "parameter_gradients", None) if with_bias else None
         alone = with_bias and gradients is None  # nobody else will add up dz
         if isinstance(saved, Pooled):
-            _expect("dy", dy, saved.codes.shape)
+            expect("dy", dy, saved.codes.shape)
             dz = unpooled(self.device, dy, saved.codes, window.output)
             dbias = bias_gradient(self.device, dy, saved.codes) if alone else None
         else:
@@ -138,8 +139,8 @@ class Convolution(OnDevice, Fused):
         self, x: Array, kernel: Array, window: Window, groups: int, epilogue: Epilogue
     ) -> tuple[Array, Array | None]:
         C, F = x.shape[3], kernel.shape[3]
-        _expect("x", x, (len(x), *window.input, kernel.shape[2] * groups))
-        _expect("kernel", kernel, (*window.size, C // groups, F))
+        expect("x", x, (len(x), *window.input, kernel.shape[2] * groups))
+        expect("kernel", kernel, (*window.size, C // groups, F))
         if not len(x):
             return results(self.device, (0, *window.output, F), epilogue, x.dtype)
         algorithm = self._algorithm(x, window, C, F, groups, "forward")
@@ -155,12 +156,6 @@ class Convolution(OnDevice, Fused):
         tf32 = getattr(self.device, "tf32", False)
         case = ConvCase(len(x), window, channels, filters, groups, x.dtype, operation, tf32)
         return choose(case, self._conv).algorithm
-
-
-def _expect(name: str, array: Array, shape: tuple[int, ...]) -> None:
-    """Kernels check nothing and would write beyond an array of another shape."""
-    if array.shape != shape:
-        raise ValueError(f"conv2d: expected {name} of shape {shape}. Received: shape {array.shape}")
 
 
 def _is_halving(pool: Window | None) -> bool:
