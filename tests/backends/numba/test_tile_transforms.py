@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from tinyconv.backends.numba import microkernel
+from tinyconv.backends.numba import microkernel, tile_matrices
 from tinyconv.backends.numba import tile_transforms as transforms
 
 M = (2, 4)
@@ -18,12 +18,12 @@ def matrix(transform, size: int) -> np.ndarray:
 
 
 def matrices(m: int) -> SimpleNamespace:
-    along = {name: getattr(transforms, f"{name}_{m}") for name in ("input", "output", "spread")}
+    along = {name: getattr(tile_matrices, f"{name}_{m}") for name in ("input", "output", "spread")}
     return SimpleNamespace(
         BT=matrix(along["input"], m + 2),
         AT=matrix(along["output"], m + 2),
         A=matrix(along["spread"], m),
-        G=transforms.KERNEL[m],
+        G=tile_matrices.KERNEL[m],
     )
 
 
