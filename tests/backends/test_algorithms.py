@@ -1,83 +1,29 @@
 """Every algorithm of convolution against the textbook, whatever the chooser would choose.
 
-Winograd's accuracy and tiles have a file of their own, test_winograd.py.
+What it would choose is in test_choice.py. Winograd's accuracy and tiles are in test_winograd.py.
 """
 
 import math
 import os
 import subprocess
 import sys
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tinyconv
+from tests.backends.convolution_problems import HALVES, Problem, inputs, problems
 from tests.comparison import assert_close
 from tests.strategies import Fill, fills
-from tinyconv.backends import load, use_backend
+from tinyconv.backends import load
 from tinyconv.backends.numba.convolution import epilogue, implicit_gemm
-from tinyconv.backends.numba.convolution.case import PLAIN, SHUT, ConvCase, Epilogue
-from tinyconv.backends.numba.convolution.chooser import ALGORITHMS, choose
-from tinyconv.explain.algorithms import OPERATIONS
-from tinyconv.geometry import Window, slide
+from tinyconv.backends.numba.convolution.case import PLAIN, SHUT, Epilogue
+from tinyconv.backends.numba.convolution.chooser import ALGORITHMS
+from tinyconv.geometry import slide
 
 textbook = load("numpy")
 EXACT = [name for name in ALGORITHMS if not name.startswith("winograd")]
-HALVES = ((2, 2), (2, 2), "valid")
-
-
-class Problem(NamedTuple):
-    """Larger than what the rules of all backends are tested with: several tiles and panels."""
-
-    window: Window
-    groups: int
-    batch: int
-    channels: int
-    filters: int
-
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Of x, kernel and dz."""
-        kernel = (*self.window.size, self.channels // self.groups, self.filters)
-        N = self.batch
-        return (
-            (N, *self.window.input, self.channels), kernel, (N, *self.window.output, self.filters)
-        )  # fmt: skip
-
-    def case(self, dtype: str, operation: str) -> ConvCase:
-        return ConvCase(
-            self.batch, self.window, self.channels, self.filters, self.groups, np.dtype(dtype),
-            operation,
-        )  # fmt: skip
-
-
-@st.composite
-def problems(draw: st.DrawFn) -> Problem:
-    """Each algorithm finds enough it can do: one pixel and few channels are common."""
-
-    def pair(*values: int) -> tuple[int, int]:
-        return draw(st.sampled_from(values)), draw(st.sampled_from(values))
-
-    size = draw(st.sampled_from([(1, 1), (3, 3), (2, 3), (5, 5), (7, 7)]))
-    strides, dilation = pair(1, 1, 2, 3), pair(1, 1, 2)
-    image = draw(st.integers(13, 31)), draw(st.integers(13, 31))
-    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
-    return Problem(
-        slide(image, size, strides, draw(st.sampled_from(["same", "valid"])), dilation),
-        groups,
-        batch=draw(st.integers(1, 3)),
-        channels=groups * draw(st.sampled_from([1, 2, 3, 4, 9, 17])),
-        filters=groups * draw(st.sampled_from([1, 5, 16, 33, 70])),
-    )
-
-
-def inputs(problem: Problem, fill: Fill, dtype: str) -> list[np.ndarray]:
-    """x, kernel, dz and bias; contiguous, as the contract of the algorithms has it."""
-    arrays = [fill(shape, dtype) for shape in (*problem.shapes, (problem.filters,))]
-    return [np.ascontiguousarray(each) for each in arrays]
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -252,67 +198,3 @@ def test_other_vectors(variable: str, value: str, vector: str, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [vector]
-
-
-# ---- the choice -----------------------------------------------------------------------
-
-
-def chosen(shape: tuple, size: int, filters: int, stride: int = 1, **changes) -> str:
-    N, H, W, C = shape
-    window = slide((H, W), (size, size), (stride, stride), "same")
-    case = ConvCase(N, window, C, filters, 1, np.dtype("float32"), "forward")
-    return choose(case._replace(**changes)).name
-
-
-def test_what_suits():
-    assert chosen((32, 28, 28, 1), 3, 32) == "direct"
-    assert chosen((8, 224, 224, 3), 7, 64, 2) == "direct"
-    assert chosen((8, 56, 56, 64), 1, 256) == "pointwise"
-    assert chosen((8, 56, 56, 256), 1, 512, 2) == "pointwise"
-    assert chosen((32, 14, 14, 32), 3, 64) == "winograd_4x4"
-    assert chosen((32, 14, 14, 32), 3, 64, dtype=np.dtype("float64")) == "implicit_gemm"
-    assert chosen((32, 14, 14, 32), 3, 64, 2) == "implicit_gemm"
-    assert chosen((32, 14, 14, 32), 5, 64) == "implicit_gemm"
-    assert chosen((32, 14, 14, 32), 3, 64, groups=2) == "implicit_gemm"
-    assert chosen((1, 4, 4, 64), 3, 64) == "implicit_gemm"
-
-
-@settings(max_examples=100)
-@given(problem=problems(), asked=st.sampled_from([None, *ALGORITHMS]))
-def test_what_is_chosen_can_do_it_and_says_why(problem: Problem, asked: str | None):
-    for operation in OPERATIONS:
-        case = problem.case("float32", operation)
-        choice = choose(case, asked)
-        assert choice.algorithm is ALGORITHMS[choice.name]
-        assert choice.algorithm.reason_against(case) is None
-        assert choice.reason
-        if asked is not None and ALGORITHMS[asked].reason_against(case) is None:
-            assert choice[::2] == (asked, "asked for")
-        elif asked is not None:
-            assert choice.reason.startswith(f"{asked} cannot: ")
-
-
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_asked_for(name: str, monkeypatch: pytest.MonkeyPatch):
-    """use_backend(conv=) holds for what the algorithm can do, here all."""
-    size = 1 if name == "pointwise" else 3
-    window, fill = slide((12, 12), (size, size), (1, 1), "same"), Fill(0)
-    x, kernel = fill((2, 12, 12, 3), "float64"), fill((size, size, 3, 8), "float64")
-    calls = []
-    monkeypatch.setattr(
-        tinyconv.backends.numba.convolution, "choose",
-        lambda case, asked: calls.append(choose(case, asked)) or calls[-1],
-    )  # fmt: skip
-    with use_backend("numba", conv=name) as backend:
-        assert backend.name == "numba"
-        z = backend.conv2d(x, kernel, window, 1)
-    assert [each.name for each in calls] == [name]
-    assert_close(z, textbook.conv2d(x, kernel, window, 1), "float64", scale=100)
-
-
-def test_what_cannot_be_asked_for():
-    with pytest.raises(ValueError, match=r"conv must be one of \['im2col', .*Received: conv='fft'"):
-        use_backend("numba", conv="fft")
-    with pytest.raises(ValueError, match=r"only the backends .* have several"):
-        use_backend("numpy", conv="im2col")
-    assert load("numba", "im2col") is load("numba", "im2col") is not load("numba")

@@ -1,9 +1,6 @@
 """`tinyconv doctor`: it says what is missing and what to do, whatever is absent or broken."""
 
-import ctypes
 import sys
-import types
-from importlib import metadata
 
 import numpy as np
 import pytest
@@ -12,15 +9,11 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
+from tests.cli.machines import EMPTY, H200, NONE, OLD, FakeCupy
 from tinyconv import backends
-from tinyconv.cli import cuda_driver, doctor_checks
+from tinyconv.cli import doctor_checks
 from tinyconv.cli.app import app
 from tinyconv.cli.cuda_driver import Driver
-
-H200 = Driver(13000, ("NVIDIA H200, 141 GiB",))
-OLD = Driver(12040, ("NVIDIA T4, 15 GiB",))
-NONE = Driver(problem="no NVIDIA driver")
-EMPTY = Driver(13000, (), "the driver (CUDA 13.0) finds no card: error 100")
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -29,77 +22,6 @@ def run(*arguments: str) -> tuple[int, str]:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, " ".join(result.output.split())
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """A machine with this driver, these CuPy distributions and this `cupy` module."""
-
-    def make(driver, module=None, installed=(), numba_cuda=None):
-        monkeypatch.setattr(cuda_driver, "look", lambda: driver)
-        monkeypatch.setitem(sys.modules, "cupy", module)  # None: the import fails
-        found = [types.SimpleNamespace(metadata={"Name": name}) for name in installed]
-        monkeypatch.setattr(metadata, "distributions", lambda: found)
-        version = doctor_checks.version
-
-        def known(package):
-            return numba_cuda if package == "numba-cuda" else version(package)
-
-        monkeypatch.setattr(doctor_checks, "version", known)
-
-    return make
-
-
-class FakeCupy(types.ModuleType):
-    """As much of CuPy as the doctor asks; `broken` raises at the first look at a device."""
-
-    __version__ = "14.0.0"
-
-    def __init__(self, broken=None):
-        super().__init__("cupy")
-        properties = {"name": b"H200", "major": 9, "minor": 0, "multiProcessorCount": 132}
-
-        def device_count():
-            if broken:
-                raise broken
-            return 1
-
-        runtime = types.SimpleNamespace(
-            runtimeGetVersion=lambda: 13000,
-            getDeviceCount=device_count,
-            getDeviceProperties=lambda number: properties,
-            memGetInfo=lambda: (100 * 2**30, 140 * 2**30),
-        )
-        self.cuda = types.SimpleNamespace(runtime=runtime, Device=FakeDevice)
-
-
-class FakeDevice:
-    def __init__(self, number):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-
-@pytest.fixture
-def cupy_backend(monkeypatch):
-    """What `load("cupy")` gives or raises, as if on a machine with a card."""
-    load = backends.load
-
-    def make(result):
-        def loaded(name, *arguments, **named):
-            if name != "cupy":
-                return load(name, *arguments, **named)
-            if isinstance(result, Exception):
-                raise result
-            return result
-
-        monkeypatch.setattr(backends, "load", loaded)
-
-    return make
 
 
 def test_the_cpu_works(machine):
@@ -308,52 +230,3 @@ def test_a_check_that_fails_is_a_finding(machine, monkeypatch):
     assert code == 1
     assert "KeyError" in output
     assert "Traceback" not in output
-
-
-# ---- the driver ----------------------------------------------------------------
-
-
-class FakeDriver:
-    """The functions of libcuda, which write where they are pointed to."""
-
-    def __init__(self, version=13010, init=0, cards=1):
-        self.version, self.init, self.cards = version, init, cards
-
-    def cuDriverGetVersion(self, pointer):  # noqa: N802
-        pointer._obj.value = self.version
-        return 0
-
-    def cuInit(self, flags):  # noqa: N802
-        return self.init
-
-    def cuDeviceGetCount(self, pointer):  # noqa: N802
-        pointer._obj.value = self.cards
-        return 0
-
-    def cuDeviceGet(self, pointer, number):  # noqa: N802
-        pointer._obj.value = number
-        return 0
-
-    def cuDeviceGetName(self, name, length, device):  # noqa: N802
-        name.value = b"NVIDIA L4"
-        return 0
-
-    def cuDeviceTotalMem_v2(self, pointer, device):  # noqa: N802
-        pointer._obj.value = 23 * 2**30
-        return 0
-
-
-def test_what_the_driver_answers():
-    driver = cuda_driver.ask(FakeDriver())
-    assert driver.cards == ("NVIDIA L4, 23 GiB",)
-    assert driver.version_text == "13.1"
-    assert cuda_driver.ask(FakeDriver(init=100)).problem.endswith("finds no card: error 100")
-    assert cuda_driver.ask(FakeDriver(cards=0)).problem.endswith("finds no card")
-
-
-def test_no_driver(monkeypatch):
-    def missing(name):
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setattr(ctypes, "CDLL", missing)
-    assert cuda_driver.look() == Driver(problem="no NVIDIA driver")

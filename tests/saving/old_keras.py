@@ -9,6 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+import tinyconv
+
 RNG = np.random.default_rng(5)
 
 
@@ -85,3 +87,46 @@ def _list(group: Any, arrays: Any) -> None:
     group.attrs["weight_names"] = [name.encode() for name, _ in arrays]
     for name, array in arrays:
         group[name] = array
+
+
+# ---- a small model ---------------------------------------------------------------
+
+SMALL = {
+    "flatten": [],
+    "first": [("first/kernel:0", values(4, 3)), ("first/bias:0", values(3))],
+    "second": [("second/kernel:0", values(3, 2)), ("second/bias:0", values(2))],
+}
+LAYERS = [
+    {
+        "class_name": "Flatten",
+        "config": {
+            "name": "flatten",
+            "trainable": True,
+            "batch_input_shape": [None, 2, 2],
+            "dtype": "float32",
+            "data_format": "channels_last",
+        },
+    },
+    dense("first", 3, "relu"),
+    dense("second", 2, "softmax"),
+]
+X = np.random.default_rng(1).random((5, 2, 2)).astype("float32")
+
+
+def expected(x: np.ndarray) -> np.ndarray:
+    """What a model with the weights SMALL answers."""
+    (w, b), (v, c) = ([array for _, array in SMALL[name]] for name in ("first", "second"))
+    z = np.exp(np.maximum(x.reshape(len(x), -1) @ w + b, 0) @ v + c)
+    return z / z.sum(axis=1, keepdims=True)
+
+
+def small() -> tinyconv.Sequential:
+    """A model that LAYERS describe."""
+    return tinyconv.Sequential(
+        [
+            tinyconv.Input((2, 2)),
+            tinyconv.layers.Flatten(),
+            tinyconv.layers.Dense(3, "relu", name="first"),
+            tinyconv.layers.Dense(2, "softmax", name="second"),
+        ]
+    )

@@ -6,8 +6,12 @@ import warnings
 import numpy as np
 import pytest
 
-from tests.training.mistakes import RNG, TABLE, N, X, Y, network
+from tests.training.call_mistakes import CALLS
+from tests.training.data_mistakes import DATA
+from tests.training.trained import RNG, N, X, Y, network
 from tinyconv import Input, Sequential, layers, optimizers
+
+TABLE = {**DATA, **CALLS}
 
 
 def state(model):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.backends.convolution_problems import Problem, problems
 from tests.backends.cuda.test_convolution import case_of
-from tests.backends.test_algorithms import Problem, problems
 from tests.comparison import assert_close
 from tests.strategies import Fill
 from tinyconv.backends.cuda import CudaBackend

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.backends.test_algorithms import HALVES, Problem, inputs, problems
+from tests.backends.convolution_problems import HALVES, Problem, inputs, problems
 from tests.backends.test_winograd_epilogue import textbook_epilogue
 from tests.comparison import assert_close
 from tests.strategies import Fill, fills

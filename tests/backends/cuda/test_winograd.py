@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.backends.convolution_problems import Problem, inputs
 from tests.backends.cuda.test_convolution import DTYPES, compare
-from tests.backends.test_algorithms import Problem, inputs
 from tests.backends.test_winograd import problems
 from tests.backends.test_winograd_epilogue import textbook_epilogue
 from tests.strategies import Fill, fills
