@@ -22,8 +22,8 @@ from tinyconv.training.input_record import (
     warn_if_unprepared,
 )
 from tinyconv.training.source import Source
+from tinyconv.training.sources import source_of
 from tinyconv.training.step import regularized
-from tinyconv.training.streams import source_of
 
 
 class Inference(Compiled):

@@ -20,7 +20,7 @@ from tinyconv.training.inference import Inference, in_order_of_metrics
 from tinyconv.training.input_record import InputRecord, warn_if_unscaled
 from tinyconv.training.position import Position
 from tinyconv.training.source import Source
-from tinyconv.training.streams import is_stream
+from tinyconv.training.sources import is_stream
 from tinyconv.training.warn import warn_user
 
 
