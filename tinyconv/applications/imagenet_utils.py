@@ -165,6 +165,13 @@ def class_names(file: Path) -> tuple[tuple[str, str], ...]:
     return tuple((str(id), str(name)) for id, name in (index[str(i)] for i in range(CLASSES)))
 
 
+def names_at_hand() -> list[str] | None:
+    """The names of the classes in plain words; None where Keras' list has not been downloaded."""
+    if not _INDEX.path.is_file():
+        return None
+    return [name.replace("_", " ") for _, name in class_names(_INDEX.fetch())]
+
+
 def input_record() -> InputRecord:
     """What the networks were trained on, for the warning about images of another scale."""
     return InputRecord(_LOW, _HIGH, 0.0, _MAGNITUDE, 1, "float32")

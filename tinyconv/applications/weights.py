@@ -34,11 +34,15 @@ class Published(NamedTuple):
     folder: str
     md5: str
 
+    @property
+    def path(self) -> Path:
+        """Its place in Keras' own cache, whether it is there or not."""
+        return keras_home() / "models" / self.name
+
     def fetch(self) -> Path:
         """Where it lies in Keras' own cache, after downloading it if need be."""
-        path = keras_home() / "models" / self.name
-        by_hand = f"{self.name} (MD5 {self.md5}) into {path.parent}"
-        return fetch([self.folder + self.name], path, f"md5:{self.md5}", by_hand=by_hand)
+        by_hand = f"{self.name} (MD5 {self.md5}) into {self.path.parent}"
+        return fetch([self.folder + self.name], self.path, f"md5:{self.md5}", by_hand=by_hand)
 
 
 def find(owner: str, weights: Any, published: Published) -> Path | None:

@@ -33,7 +33,9 @@ from tinyconv.explain.receptive_field import (
     receptive_field,
     receptive_field_of,
 )
+from tinyconv.explain.report import image_for, report
 from tinyconv.explain.saliency import Saliency, saliency, saliency_values
+from tinyconv.explain.scores import layer_slopes
 from tinyconv.explain.surfaces import Surface
 from tinyconv.explain.trace import Trace, TraceRow, trace
 
@@ -44,8 +46,8 @@ __all__ = [
     "Trace", "TraceRow", "activation_values", "activations", "algorithms", "batchnorm",
     "col2im", "confusion", "confusion_matrix", "dropout", "dropped", "feature_maps",
     "filter_values", "filters", "gradcam", "gradcam_values", "gradient_values", "gradients",
-    "im2col", "layer_values", "normalized", "optimizer_path", "optimizer_paths",
-    "patch_product", "pixel_gradient", "plot_model", "pooled", "pooling", "predictions",
-    "receptive_field", "receptive_field_of", "saliency", "saliency_values", "trace",
-    "training_curves",
+    "im2col", "image_for", "layer_slopes", "layer_values", "normalized", "optimizer_path",
+    "optimizer_paths", "patch_product", "pixel_gradient", "plot_model", "pooled", "pooling",
+    "predictions", "receptive_field", "receptive_field_of", "report", "saliency",
+    "saliency_values", "trace", "training_curves",
 ]  # fmt: skip

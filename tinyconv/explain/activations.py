@@ -54,7 +54,7 @@ def activation_values(
         chosen = [walk.number(each) for each in layers]
     if not chosen:
         raise ValueError(f"{model!r}: no layer has weights or an activation; name some layers")
-    return [_measured(walk.calls[number]) for number in chosen]
+    return [measured(walk.calls[number]) for number in chosen]
 
 
 def activations(model: Model, x: Any, layers: Sequence[str | Layer] | None = None) -> Figure:
@@ -104,7 +104,8 @@ def activations(model: Model, x: Any, layers: Sequence[str | Layer] | None = Non
     return figure
 
 
-def _measured(call: Call) -> LayerActivations:
+def measured(call: Call) -> LayerActivations:
+    """What one call gave, in numbers."""
     values = numbers(call.output)
     rows = values.reshape(len(values), -1).astype(np.float64)
     units = values.reshape(-1, values.shape[-1])

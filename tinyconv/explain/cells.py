@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyconv.explain.style import INK, RIGHT, WRONG, clear_spines
+from tinyconv.explain.style import INK, INK_ON_PALE, RIGHT, WRONG, clear_spines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def draw_cells(
             luminance = picture.to_rgba(values)[..., :3] @ (0.2126, 0.7152, 0.0722)
             for (r, c), value in np.ndenumerate(values):
                 if np.isfinite(value):
-                    ink = "white" if luminance[r, c] < _DARK else INK
+                    ink = "white" if luminance[r, c] < _DARK else INK_ON_PALE
                     axes.text(
                         c, r, shown(value, digits), ha="center", va="center", color=ink,
                         fontsize=size,

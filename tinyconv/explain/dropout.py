@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyconv.explain.arguments import below
 from tinyconv.explain.cells import draw_cells
-from tinyconv.explain.style import FAINT, INK, new_figure
+from tinyconv.explain.style import FAINT, INK, new_figure, square
 from tinyconv.explain.walk import numbers
 from tinyconv.geometry import integer
 from tinyconv.layers.dropout import Dropout
@@ -80,7 +80,7 @@ def dropout(layer: Dropout, x: Any, channel: int | None = None, draws: int = 100
         c = below(layer, liveliest if channel is None else channel, told.x.shape[2], "channel")
         parts = [each[..., c] for each in (told.x, told.kept, told.y, told.mean)]
     else:
-        parts = [_block(each) for each in (told.x, told.kept, told.y, told.mean)]
+        parts = [square(each) for each in (told.x, told.kept, told.y, told.mean)]
     figure = new_figure(12.0, 3.9)
     figure.suptitle(
         f"{layer.name}: drops with a probability of {layer.rate:g}",
@@ -101,11 +101,3 @@ def dropout(layer: Dropout, x: Any, channel: int | None = None, draws: int = 100
         draw_cells(axes, part.astype(np.float64), title, 7, own, digits)
         axes.set_xlabel(mean, color=FAINT, fontsize=8)
     return figure
-
-
-def _block(values: np.ndarray) -> np.ndarray:
-    """The values of a vector row by row in a square, NaN where there are no more."""
-    flat = values.ravel().astype(np.float64)
-    side = int(np.ceil(np.sqrt(len(flat))))
-    rows = -(-len(flat) // side)
-    return np.append(flat, np.full(rows * side - len(flat), np.nan)).reshape(rows, side)

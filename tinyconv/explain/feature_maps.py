@@ -142,6 +142,14 @@ def different(maps: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(lively[chosen])
 
 
+def brightness(values: np.ndarray) -> tuple[float, float]:
+    """What is drawn black and what white in a map."""
+    # A few very bright pixels would leave the rest of the map in the dark.
+    bright = float(np.quantile(values, 0.995)) or 1.0
+    low = min(float(values.min()), 0.0)
+    return low, max(bright, low + 1e-9)
+
+
 def _draw(image: np.ndarray, maps: Mapping[str, np.ndarray], count: int, title: str) -> Figure:
     width = 11.0
     pixels = displayable(image) if image.ndim == 2 or image.shape[2] in (1, 3) else None
@@ -167,8 +175,6 @@ def _draw(image: np.ndarray, maps: Mapping[str, np.ndarray], count: int, title: 
         for panel in panels:
             panel.set_axis_off()
         for panel, number in zip(panels, shown[name], strict=False):
-            # A few very bright pixels would leave the rest of the map in the dark.
-            bright = float(np.quantile(values[..., number], 0.995)) or 1.0
-            low = min(float(values[..., number].min()), 0.0)
-            panel.imshow(values[..., number], cmap="magma", vmin=low, vmax=max(bright, low + 1e-9))
+            low, high = brightness(values[..., number])
+            panel.imshow(values[..., number], cmap="magma", vmin=low, vmax=high)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyconv.explain.cells import draw_map
 from tinyconv.explain.heat import coloured, draw_picture, overlay
-from tinyconv.explain.scores import scored, verdict
+from tinyconv.explain.scores import Scored, scored, verdict
 from tinyconv.explain.style import INK, new_figure
 from tinyconv.explain.walk import Walk, batch, numbers
 from tinyconv.layers import Dropout, Reshape, ZeroPadding2D
@@ -49,7 +49,11 @@ def gradcam_values(
     model: Model, x: Any, class_index: int | None = None, layer: str | Layer | None = None
 ) -> GradCam:
     """The numbers that `gradcam` draws; arguments as there."""
-    told = scored(model, x, class_index)
+    return gradcam_of(scored(model, x, class_index), layer)
+
+
+def gradcam_of(told: Scored, layer: str | Layer | None = None) -> GradCam:
+    """Grad-CAM of a score whose slopes are known."""
     number = _last_maps(told.walk) if layer is None else told.walk.number(layer)
     call, slope = told.walk.calls[number], told.slopes.outputs[number]
     if call.output.ndim != 4 or slope is None:

@@ -11,6 +11,8 @@ from tinyconv.explain.panels import bars, histogram_column
 from tinyconv.explain.style import FAINT, INK, new_figure, shorten
 from tinyconv.explain.timing import Before
 from tinyconv.explain.walk import Walk, numbers
+from tinyconv.training.batch import Batch
+from tinyconv.training.objective import Objective
 from tinyconv.training.samples import make_batch
 from tinyconv.training.step import regularized
 
@@ -75,8 +77,12 @@ def gradient_values(model: Model, x: Any, y: Any, training: bool = True) -> Loss
     model._accept("explain.gradients", data)
     if not model.trainable_weights:
         raise ValueError(f"{model!r}: no layer is trainable, so there are no gradients to show")
-    objective = model.objective
-    assert objective is not None  # _accept saw to it
+    assert model.objective is not None  # _accept saw to it
+    return gradients_of(model, model.objective, data, training)
+
+
+def gradients_of(model: Model, objective: Objective, data: Batch, training: bool) -> LossGradients:
+    """The gradients of an objective, be it the one that the model was compiled with or another."""
     logits = objective.fused(model.final_activations)
     before = Before(model)
     try:
@@ -124,7 +130,11 @@ def gradients(model: Model, x: Any, y: Any, training: bool = True) -> Figure:
         ValueError: for data that do not fit, or a model of which nothing is trained.
         ImportError: if matplotlib is not installed.
     """
-    told = gradient_values(model, x, y, training)
+    return draw_gradients(gradient_values(model, x, y, training))
+
+
+def draw_gradients(told: LossGradients) -> Figure:
+    """The picture of `gradients`."""
     # Biases and the like only where there is nothing else.
     kernels = [each for each in told.parameters if each.gradient.ndim > 1] or told.parameters
     slopes = [slope for slope in told.slopes if slope.learns]

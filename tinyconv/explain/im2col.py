@@ -19,7 +19,7 @@ from tinyconv.explain.cells import (
     shown,
     strips,
 )
-from tinyconv.explain.style import FAINT, INK, displayable, new_figure
+from tinyconv.explain.style import FAINT, INK, INK_ON_PALE, displayable, new_figure
 from tinyconv.explain.walk import numbers, one_image
 from tinyconv.geometry import Window
 from tinyconv.layers.conv2d import Conv2D
@@ -231,7 +231,7 @@ def _draw_sum(figure: Any, layer: Conv2D, told: PatchProduct) -> None:
             dark = abs(value) > 0.6 * strengths[row, 0]
             axes.text(
                 column, row, shown(value), ha="center", va="center", fontsize=size,
-                color="white" if dark else INK,
+                color="white" if dark else INK_ON_PALE,
             )  # fmt: skip
     label_rows(axes, [f"row {told.row} of columns", f"column {told.filter} of kernel", "product"])
     name = layer.activation.name

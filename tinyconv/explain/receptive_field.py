@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tinyconv.models.model import Model
 
 _POINTWISE = (Activation, Dense, BatchNormalization, Dropout, Rescaling)
+_FEWEST = 5  # rows that there is room for: one bar alone would fill all of it
 _BARS = 16  # layers that the growth of the field is drawn for
 
 
@@ -79,7 +80,7 @@ def receptive_field_of(
     model: Model, x: Any, layer: str | Layer, at: Pair | None = None
 ) -> ReceptiveField:
     """The numbers that `receptive_field` draws; arguments as there."""
-    return _field(Walk(model, x), layer, at)
+    return field_of(Walk(model, x), layer, at)
 
 
 def receptive_field(model: Model, x: Any, layer: str | Layer, at: Pair | None = None) -> Figure:
@@ -101,7 +102,11 @@ def receptive_field(model: Model, x: Any, layer: str | Layer, at: Pair | None = 
         ImportError: if matplotlib is not installed.
     """
     walk = Walk(model, x)
-    told = _field(walk, layer, at)
+    return draw_field(walk, field_of(walk, layer, at))
+
+
+def draw_field(walk: Walk, told: ReceptiveField) -> Figure:
+    """The picture of `receptive_field`."""
     image = numbers(walk.inputs[0][:1])[0]
     H, W = image.shape[:2]
     height, width = told.rows[1] - told.rows[0], told.cols[1] - told.cols[0]
@@ -119,7 +124,8 @@ def receptive_field(model: Model, x: Any, layer: str | Layer, at: Pair | None = 
     return figure
 
 
-def _field(walk: Walk, layer: str | Layer, at: Any) -> ReceptiveField:
+def field_of(walk: Walk, layer: str | Layer, at: Any) -> ReceptiveField:
+    """The numbers of `receptive_field`, from a walk that has been made."""
     if len(walk.inputs) != 1 or walk.inputs[0].ndim != 4:
         shapes = [each.shape for each in walk.inputs]
         raise ValueError(
@@ -260,7 +266,7 @@ def _draw_growth(axes: Axes, reaches: list[Reach]) -> None:
         high, wide = reach.size or (0, 0)
         axes.text(max(high, wide), at, f" {high} x {wide}", va="center", color=FAINT, fontsize=7)
     axes.set_yticks(places, [reach.layer.rsplit("/", 1)[-1] for reach in grown], fontsize=7)
-    axes.set_ylim(len(grown) - 0.4, -0.6)
+    axes.set_ylim(max(len(grown), _FEWEST) - 0.4, -0.6)
     axes.set_xlim(0, 1.25 * max(lengths, default=1))
     axes.set_xticks([])
     axes.tick_params(length=0, labelcolor=INK)

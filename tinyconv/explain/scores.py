@@ -48,9 +48,14 @@ def scored(model: Model, x: Any, class_index: int | None) -> Scored:
             f"{model!r}: expected one input (batch, height, width, channels). "
             f"Received: shapes {[each.shape for each in images]}"
         )
+    return scored_sample(model, images[0][:1], class_index)
+
+
+def scored_sample(model: Model, x: Any, class_index: int | None) -> Scored:
+    """As `scored`, of one sample with its batch axis, be it an image or not."""
     activation = model.final_activations[0]
     squashed = activation in ("softmax", "sigmoid")
-    walk = Walk(model, images[0][:1], logits=[squashed])
+    walk = Walk(model, x, logits=[squashed])
     if len(walk.outputs) != 1 or walk.outputs[0].ndim != 2:
         raise ValueError(
             f"{model!r}: expected one output (batch, classes). "
@@ -71,6 +76,30 @@ def scored(model: Model, x: Any, class_index: int | None) -> Scored:
     elif squashed:
         probability = float(1 / (1 + np.exp(-score)))
     return Scored(walk, chosen, score, probability, walk.backward(dy))
+
+
+def layer_slopes(model: Model, x: Any, class_index: int | None = None) -> dict[str, np.ndarray]:
+    """The slope of the score of a class by what each layer gives, by the layer's path.
+
+    The counterpart of `layer_values`, for the way back: `col2im(layer, values["conv"].input,
+    dy=slopes["conv"])`. Of the last layer by its logits. Of a layer that is called several times
+    the first call; layers that the score does not depend on are left out.
+
+    Args:
+        model: a classifier with one input.
+        x: an image (H, W, C), or several, of which the first is taken.
+        class_index: the class, the most probable unless given; 0 or 1 of one sigmoid output.
+
+    Raises:
+        ValueError: for a class that is not there, an x that does not fit, or a model with several
+            outputs.
+    """
+    told = scored_sample(model, batch(model, x)[0][:1], class_index)
+    found: dict[str, np.ndarray] = {}
+    for call, slope in zip(told.walk.calls, told.slopes.outputs, strict=True):
+        if slope is not None:
+            found.setdefault(call.path, numbers(slope))
+    return found
 
 
 def verdict(told: Any, class_names: Sequence[str] | None) -> str:

@@ -18,6 +18,7 @@ WRONG = "#d62839"
 QUIET = "#b9bfc9"
 INK = "#22262e"
 FAINT = "#6b7280"
+INK_ON_PALE = "#23262e"  # INK where the ground is pale in every colour scheme
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -73,6 +74,14 @@ def displayable(image: np.ndarray) -> np.ndarray:
     elif low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     return np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+
+
+def square(values: np.ndarray) -> np.ndarray:
+    """The values of a vector row by row in a square, NaN where there are no more."""
+    flat = values.ravel().astype(np.float64)
+    side = int(np.ceil(np.sqrt(len(flat))))
+    rows = -(-len(flat) // side)
+    return np.append(flat, np.full(rows * side - len(flat), np.nan)).reshape(rows, side)
 
 
 def class_indices(values: Any, name: str, classes: int) -> np.ndarray:

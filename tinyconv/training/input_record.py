@@ -208,7 +208,7 @@ def foreign_scale(record: InputRecord, x: Array) -> str | None:
     if not width:
         return None  # trained on a constant: no scale
     remedy = "prepare them as the training data were"
-    if _centred(record):
+    if centred(record):
         remedy += " (for VGG16 and ResNet50: preprocess_input of pixels from 0 to 255)"
         too_large = record.maximum + _MARGIN < rows.max() <= 255
         if rows.size >= _MANY and rows.min() >= 0 and too_large:
@@ -232,7 +232,7 @@ def foreign_scale(record: InputRecord, x: Array) -> str | None:
     return None
 
 
-def _centred(record: InputRecord) -> bool:
+def centred(record: InputRecord) -> bool:
     """Whether a model was trained on pixels less their mean."""
     width = record.maximum - record.minimum
     pixels = record.minimum < -_PIXEL_MAXIMUM / 4 and _PIXEL_MAXIMUM < width < 300
