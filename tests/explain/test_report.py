@@ -103,7 +103,7 @@ def test_the_first_choice_is_told(tmp_path: Path) -> None:
     names = ["ant", "bee", "cow"]
     path = report(model, x, tmp_path / "page.html", class_names=names, class_index=1, deep=0)
     page = Page(path.read_text(encoding="utf-8"))
-    assert f"{names[p.argmax()]}, says small: {p.max():.1%}" in page.text
+    assert f"{names[p.argmax()].capitalize()}, says small: {p.max():.1%}" in page.text
     assert "All that is said about the way back is about bee." in page.text
     for name, chance in zip(names, p, strict=True):
         assert re.search(rf"{name} {chance:.1%}", page.text)

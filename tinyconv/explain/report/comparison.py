@@ -129,8 +129,8 @@ def cost(about: Subject) -> Html:
         "written at least. Kept: those that stay in memory for the way back."
     )
     titles = [
-        "layer", "output", "parameters", "multiply-adds", "(back)", "moved", "(back)", "kept", "ms",
-        "(back)", "share of the time",
+        "layer", "time", "output", "parameters", "multiply-adds", "(back)", "moved", "(back)",
+        "kept", "ms", "(back)",
     ]  # fmt: skip
     most = max(trace.share(row) for row in trace)
     rows = []
@@ -141,12 +141,12 @@ def cost(about: Subject) -> Html:
             tag(
                 "tr",
                 tag("th", tag("a", row.name, href=f"#{layer_id(number)}"), scope="row"),
-                [tag("td", cell) for cell in _cells(row)],
                 tag("td", tag("span", fill, class_="track"), f"{share:.1%}", class_="share"),
+                [tag("td", cell) for cell in _cells(row)],
             )
         )
     rows.append(
-        tag("tr", tag("th", "total", scope="row"), [tag("td", c) for c in _cells(total)], tag("td"))
+        tag("tr", tag("th", "total", scope="row"), tag("td"), [tag("td", c) for c in _cells(total)])
     )
     head = tag("tr", [tag("th", title, scope="col") for title in titles])
     table = tag("table", tag("thead", head), tag("tbody", *rows))

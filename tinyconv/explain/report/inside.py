@@ -17,7 +17,7 @@ from tinyconv.explain.im2col import PatchProduct, extent, im2col, patch_product
 from tinyconv.explain.pooling import pooling
 from tinyconv.explain.receptive_field import draw_field, field_of
 from tinyconv.explain.report.markup import Html, joined, more, paragraph, tag
-from tinyconv.explain.report.pictures import drawing, photograph, slopes, tile, tiles
+from tinyconv.explain.report.pictures import Picture, drawing, photograph, slopes, tile, tiles
 from tinyconv.explain.report.subject import Subject
 from tinyconv.explain.walk import Call, numbers
 from tinyconv.geometry import Pair
@@ -153,7 +153,7 @@ def _filters(about: Subject, number: int, chosen: int) -> tuple[Any, ...]:
     return "Filters", paragraph(text), tiles(*strip), code
 
 
-def _in_colours(kernel: np.ndarray) -> str:
+def _in_colours(kernel: np.ndarray) -> Picture:
     return photograph(0.5 + 0.5 * kernel / (float(np.abs(kernel).max()) or 1.0))
 
 

@@ -9,6 +9,7 @@ from tinyconv.explain.heat import overlay
 from tinyconv.explain.report.layers import bar, layer_id, shape_text
 from tinyconv.explain.report.markup import Html, breakable, joined, paragraph, tag
 from tinyconv.explain.report.pictures import (
+    Picture,
     as_map,
     heat,
     photograph,
@@ -31,16 +32,18 @@ def verdict(about: Subject) -> str:
     if about.chances is None:
         return f"What {about.model.name} makes of this image"
     best = int(about.chances.argmax())
+    name = about.name(best)
+    name = name[:1].upper() + name[1:]
     if not about.certain:
-        return f"{about.name(best)}, with a score of {about.chances[best]:.3g}"
-    return f"{about.name(best)}, says {about.model.name}: {about.chances[best]:.1%}"
+        return f"{name}, with a score of {about.chances[best]:.3g}"
+    return f"{name}, says {about.model.name}: {about.chances[best]:.1%}"
 
 
 def prediction(about: Subject) -> Html:
     """The image and the classes."""
     picture = tag(
         "figure",
-        tag("img", src=photograph(about.picture), alt="the image", decoding="async"),
+        photograph(about.picture).image("the image"),
         tag("figcaption", _how_prepared(about)),
         class_="subject", id="image",
     )  # fmt: skip
@@ -85,10 +88,10 @@ def way(about: Subject) -> Html:
     stops = [tag("li", _stop("#image", photograph(about.picture), "image", _taken(about)))]
     for number in _stations(about):
         call = about.calls[number]
-        source = heat(as_map(numbers(call.output)[0]))
+        picture = heat(as_map(numbers(call.output)[0]))
         name = call.path.rsplit("/", 1)[-1]
         stops.append(
-            tag("li", _stop(f"#{layer_id(number)}", source, name, shape_text(call.output.shape)))
+            tag("li", _stop(f"#{layer_id(number)}", picture, name, shape_text(call.output.shape)))
         )
     shown = len(stops) - 1
     left = f" {shown} of {len(about.calls)} layers are shown." if shown < len(about.calls) else ""
@@ -96,9 +99,8 @@ def way(about: Subject) -> Html:
     return joined([paragraph(text), tag("ol", *stops, class_="way", tabindex=0)])
 
 
-def _stop(target: str, source: str, name: str, shape: str) -> Html:
-    image = tag("img", src=source, alt="", decoding="async")
-    return tag("a", image, tag("b", breakable(name)), tag("span", shape), href=target)
+def _stop(target: str, picture: Picture, name: str, shape: str) -> Html:
+    return tag("a", picture.image(""), tag("b", breakable(name)), tag("span", shape), href=target)
 
 
 def _taken(about: Subject) -> str:

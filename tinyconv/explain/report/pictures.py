@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,29 @@ _PAPER = "#fffffe"  # the ground of a figure; white cells and white numbers are 
 _DARK = {_PAPER: "#1c1f26", INK: "#e6e8ee", FAINT: "#9aa3b2", RIGHT: "#6c9ff2", WRONG: "#f0727e"}
 _DPI = 100  # of the images in a figure
 _LARGEST = 112  # pixels along a side of a map; larger ones are averaged down
+_COARSE = 64  # pixels along a side up to which each is shown as a square, without smoothing
 _NOISE = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", re.S)
+
+
+class Picture(NamedTuple):
+    """Pixels as PNG.
+
+    Attributes:
+        source: data URI.
+        width, height: in pixels.
+    """
+
+    source: str
+    width: int
+    height: int
+
+    def image(self, alt: str) -> Html:
+        """The element that shows it."""
+        coarse = max(self.width, self.height) <= _COARSE
+        return tag(
+            "img", src=self.source, alt=alt, width=self.width, height=self.height,
+            class_="coarse" if coarse else None, decoding="async",
+        )  # fmt: skip
 
 
 def drawing(figure: Figure, alt: str, caption: Any = None) -> Html:
@@ -59,7 +81,7 @@ def svg(figure: Figure) -> str:
     return text.replace("</svg>", f"{style}</svg>")
 
 
-def heat(values: np.ndarray) -> str:
+def heat(values: np.ndarray) -> Picture:
     """A map (H, W) as PNG: bright where it is strong; with signs if it has any.
 
     The scale is that of `explain.feature_maps`.
@@ -70,24 +92,23 @@ def heat(values: np.ndarray) -> str:
     return _coloured(values, "magma", 0.0, high)
 
 
-def slopes(values: np.ndarray, limit: float = 0.0) -> str:
+def slopes(values: np.ndarray, limit: float = 0.0) -> Picture:
     """A map (H, W) as PNG: blue above zero, red below; full colours at the limit, if given."""
     limit = limit or float(np.quantile(np.abs(values), 0.995)) or float(np.abs(values).max()) or 1.0
     return _coloured(values, signed(), -limit, limit)
 
 
-def photograph(pixels: np.ndarray) -> str:
+def photograph(pixels: np.ndarray) -> Picture:
     """An image (H, W, 3) from 0 to 1 as PNG."""
     from PIL import Image
 
     return _png(Image.fromarray(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)))
 
 
-def tile(source: str, alt: str, caption: Any = "", large: bool = False) -> Html:
-    """One picture of several that flow beside each other, in big pixels."""
-    image = tag("img", src=source, alt=alt, decoding="async")
+def tile(picture: Picture, alt: str, caption: Any = "", large: bool = False) -> Html:
+    """One picture of several that flow beside each other."""
     kind = "tile large" if large else "tile"
-    return tag("figure", image, caption and tag("figcaption", caption), class_=kind)
+    return tag("figure", picture.image(alt), caption and tag("figcaption", caption), class_=kind)
 
 
 def tiles(*children: Any) -> Html:
@@ -102,7 +123,7 @@ def as_map(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(square(values))
 
 
-def _coloured(values: np.ndarray, colours: Any, low: float, high: float) -> str:
+def _coloured(values: np.ndarray, colours: Any, low: float, high: float) -> Picture:
     import matplotlib
     from PIL import Image
 
@@ -119,10 +140,10 @@ def _coloured(values: np.ndarray, colours: Any, low: float, high: float) -> str:
     return _png(image)
 
 
-def _png(image: Any) -> str:
+def _png(image: Any) -> Picture:
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
-    return _uri("image/png", buffer.getvalue())
+    return Picture(_uri("image/png", buffer.getvalue()), *image.size)
 
 
 def _uri(kind: str, content: bytes) -> str:
