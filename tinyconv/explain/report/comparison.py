@@ -120,10 +120,11 @@ def _call(text: str) -> Html:
 def cost(about: Subject) -> Html:
     """The trace as a table."""
     trace, total = about.trace, about.trace.total
-    spent = total.seconds + total.backward_seconds
+    spent = 1e3 * (total.seconds + total.backward_seconds)
+    told = f"{spent:,.0f}" if spent >= 100 else f"{spent:.3g}"
     text = (
         f"{total.parameters:,} parameters, {count_text(total.multiply_adds)} multiply-adds "
-        f"forward and {count_text(total.backward_multiply_adds)} backward, {1e3 * spent:.3g} ms "
+        f"forward and {count_text(total.backward_multiply_adds)} backward, {told} ms "
         "there and back on this machine, layer by layer for this one image. Networks in use "
         "compute some layers together and are faster. Moved: the bytes that must be read and "
         "written at least. Kept: those that stay in memory for the way back."

@@ -153,7 +153,10 @@ def _back(about: Subject, number: int) -> Html | None:
     score = f"the score of {about.name(about.scored.class_index)}"
     text = f"How {score} would change if this output were a little larger: blue up, red down."
     if values.ndim == 3:
-        strip = [tile(slopes(back[..., n]), f"slope {n}", f"map {n}") for n in _shown(values)]
+        # One scale for all: a map that hardly counts is pale.
+        which = _shown(values)
+        limit = float(np.quantile(np.abs(back[..., which]), 0.995))
+        strip = [tile(slopes(back[..., n], limit), f"slope {n}", f"map {n}") for n in which]
     else:
         strip = [tile(slopes(as_map(back)), "slopes", f"{back.size:,} slopes", large=True)]
     return more("What comes back: the gradient", paragraph(text), tiles(*strip))
