@@ -2,7 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+
+@pytest.fixture(scope="session")
+def residual_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `tests.explain.reports.residual` about noise; one class is called <dog>."""
+    from tests.explain.reports import residual
+    from tinyconv.explain import report
+
+    path = tmp_path_factory.mktemp("residual") / "page.html"
+    x = np.random.default_rng(5).random((2, 12, 12, 3))
+    return report(residual(), x, path, class_names=["cat", "<dog>"])
 
 
 @pytest.fixture

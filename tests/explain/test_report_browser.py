@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
 
-from tests.explain import reports
 from tests.explain.browser import look
-from tinyconv.explain import report
-
-RNG = np.random.default_rng(5)
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    return report(reports.residual(), RNG.random((12, 12, 3)), path)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_everything_is_there(page: Path, width: int, tmp_path: Path) -> None:
-    told = look(page, width, tmp_path)
+def test_everything_is_there(residual_page: Path, width: int, tmp_path: Path) -> None:
+    told = look(residual_page, width, tmp_path)
     assert told["heard"] == []
-    assert told["images"] == page.read_text(encoding="utf-8").count("<img ")
+    assert told["images"] == residual_page.read_text(encoding="utf-8").count("<img ")
     assert told["images"] > 40
     assert told["missing"] == []
     assert told["hidden"] == []
@@ -35,8 +24,8 @@ def test_everything_is_there(page: Path, width: int, tmp_path: Path) -> None:
     assert told["small"] == 0
 
 
-def test_a_page_that_is_broken_is_noticed(page: Path, tmp_path: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+def test_a_page_that_is_broken_is_noticed(residual_page: Path, tmp_path: Path) -> None:
+    text = residual_page.read_text(encoding="utf-8")
     broken = text.replace(
         '<img src="data:image/png;base64,i', '<img src="data:image/png;base64,_', 1
     )

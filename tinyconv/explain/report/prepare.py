@@ -85,12 +85,7 @@ def image_shape(model: Model) -> tuple[int | None, int | None, int]:
     Raises:
         ValueError: for one that takes something else, or several things.
     """
-    given = model.input_shape  # says what is missing where it is not known
-    if len(model.inputs) != 1:
-        raise ValueError(
-            f"{model!r}: expected a model with one input, an image. Received: one with "
-            f"{len(model.inputs)}: {', '.join(model.input_names)}"
-        )
+    given = one_input(model)
     shape = given[1:]
     if len(shape) == 3 and shape[2] in _MODES:
         return shape
@@ -105,6 +100,21 @@ def image_shape(model: Model) -> tuple[int | None, int | None, int]:
         f"{model!r}: expected a model of images: (height, width, channels) with 1, 3 or 4 "
         f"channels, (height, width), or as many numbers as a square image has. Received: {given}"
     )
+
+
+def one_input(model: Model) -> Any:
+    """The shape of the input, with the batch.
+
+    Raises:
+        ValueError: for a model that has several, or does not know its shape yet.
+    """
+    given = model.input_shape  # says what is missing where it is not known
+    if len(model.inputs) != 1:
+        raise ValueError(
+            f"{model!r}: expected a model with one input, an image. Received: one with "
+            f"{len(model.inputs)}: {', '.join(model.input_names)}"
+        )
+    return given
 
 
 def _pixels(file: Any, height: int | None, width: int | None, mode: str) -> tuple[Any, Pair]:

@@ -12,7 +12,7 @@ from tinyconv.explain.arguments import below
 from tinyconv.explain.heat import coloured
 from tinyconv.explain.report.choice import chosen
 from tinyconv.explain.report.names import checked, names_for
-from tinyconv.explain.report.prepare import Prepared, image_shape
+from tinyconv.explain.report.prepare import Prepared, image_shape, one_input
 from tinyconv.explain.scores import Scored, scored_sample
 from tinyconv.explain.trace import Trace, trace
 from tinyconv.explain.walk import Call, Walk, batch, numbers
@@ -92,8 +92,9 @@ def subject(
     Raises:
         ValueError: for what does not fit, before anything is timed.
     """
-    image_shape(model)
+    one_input(model)
     sample = batch(model, x)[0][:1]
+    picture = _picture(sample, model, prepared)
     walk = Walk(model, sample)
     told = _scored(model, walk, sample, class_index)
     chances = None if told is None else _chances(told, walk)
@@ -104,7 +105,7 @@ def subject(
         names = checked(class_names or (), count) if given else names_for(model, count, file)
     return Subject(
         model, walk, told, chances, names, trace(model, sample, runs=runs),
-        _picture(model, sample, prepared), prepared, file, chosen(walk.calls, deep),
+        picture, prepared, file, chosen(walk.calls, deep),
     )  # fmt: skip
 
 
@@ -124,9 +125,10 @@ def _chances(told: Scored, walk: Walk) -> np.ndarray:
     return np.array([1 - outputs[0], outputs[0]]) if two else outputs
 
 
-def _picture(model: Model, sample: Any, prepared: Prepared | None) -> np.ndarray:
+def _picture(sample: Any, model: Model, prepared: Prepared | None) -> np.ndarray:
     if prepared is not None:
         return coloured(prepared.picture)
-    height, width, channels = image_shape(model)
-    pixels = numbers(sample)[0].reshape(height or sample.shape[1], width or sample.shape[2], -1)
-    return coloured(pixels[..., :3] if channels == 4 else pixels)
+    pixels = numbers(sample)[0]
+    if pixels.ndim == 3:
+        return coloured(pixels[..., :3] if pixels.shape[2] == 4 else pixels)
+    return coloured(pixels.reshape(image_shape(model)))
