@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from tinyconv.callbacks.base import Callback, Logs
+from tinyconv.interrupts import held_back
 
 _WIDE = 100  # columns; a narrower terminal has no room for the speed beside the values
 _RESUMED_AT_END = "resumed after its last step"
@@ -86,7 +87,8 @@ class ProgressBar(Callback):
         self._task = self._bar.add_task(title, total=self.params.get("steps"), speed="", values="")
         self._started = self._stopped = time.perf_counter()
         self._title, self._steps, self._drawn, self._begin = title, 0, 0.0, 0
-        self._bar.start()
+        with held_back():
+            self._bar.start()
 
     def _advance(self, done: int, logs: Logs | None) -> None:
         self._stopped = time.perf_counter()
@@ -130,8 +132,9 @@ class ProgressBar(Callback):
     def close(self) -> None:
         """Leave the terminal as it was, also after an exception."""
         if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+            with held_back():  # half of it would leave the cursor hidden
+                self._bar.stop()
+                self._bar = None
 
     # ---- what it is told ------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyconv.backends import get_backend
+from tinyconv.interrupts import held_back
 from tinyconv.layers.base import Gradients
 from tinyconv.optimizers.buffer import ParameterBuffer
 from tinyconv.training.batch import Batch
@@ -72,6 +73,9 @@ def loss_gradients(
 def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
     """Forward, loss, backward, update: loss and gradients are those before the update.
 
+    Whatever ends it early, Ctrl-C included, ends it before the step or after it, as far as the
+    weights, moving statistics and the optimizer go.
+
     Raises:
         FloatingPointError: if the loss is NaN or infinite; weights and moving statistics are
             then those before the step.
@@ -84,11 +88,14 @@ def train_step(model: Any, trained: Trained, batch: Batch) -> ObjectiveResult:
         get_backend().put_back(statistics)
         into = trained.buffer.places
         trained.buffer.collect(loss_gradients(model, result, tape, trained.regularized, into))
+        with held_back():
+            model.optimizer.apply(trained.buffer)
+            statistics = []  # the step is whole
     except BaseException:
-        for statistic, before in statistics:
-            statistic.value[...] = before
+        with held_back():
+            for statistic, before in statistics:
+                statistic.value[...] = before
         raise
-    model.optimizer.apply(trained.buffer)
     return result
 
 
