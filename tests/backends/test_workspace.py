@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 
 import numpy as np
@@ -177,3 +178,32 @@ def test_a_fork_leaves_the_lock_open_and_nothing_waiting(monkeypatch):
     where = address(kept)
     del kept  # taken before the fork, given back after it
     assert address(pool.empty((LARGE,), np.uint8)) == where
+
+
+def test_no_python_runs_where_memory_is_given_back(pool: Pool):
+    """In a `__del__` the exception of a Ctrl-C would get lost."""
+    array, called = pool.empty((LARGE,), np.uint8), []
+    sys.setprofile(lambda frame, event, _: called.append((event, frame.f_code.co_name)))
+    del array
+    sys.setprofile(None)
+    assert [name for event, name in called if event == "call"] == []
+    assert pool.free_bytes >= LARGE
+
+
+def test_what_waits_goes_back_to_the_system_when_that_has_no_more(pool: Pool, monkeypatch):
+    def scarce(size: int) -> workspace.Memory:
+        if pool._free:
+            raise MemoryError(f"Unable to allocate {size} bytes")
+        return whole(size)
+
+    array = pool.empty((LARGE,), np.uint8)
+    del array
+    whole = workspace.Memory
+    monkeypatch.setattr(workspace, "Memory", scarce)
+    assert pool.empty((8 * LARGE,), np.uint8).nbytes == 8 * LARGE
+    assert pool.free_bytes == 8 * LARGE + ALIGNMENT
+
+
+def test_who_needs_too_much_is_told(pool: Pool):
+    with pytest.raises(MemoryError, match="Unable to allocate"):
+        pool.empty((1 << 62,), np.uint8)

@@ -6,6 +6,9 @@ them. What is not overridden here is the textbook's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from tinyconv.backends.numba.activations import Activations
 from tinyconv.backends.numba.convolution import Convolution
 from tinyconv.backends.numba.fingerprints import Fingerprints
@@ -17,6 +20,7 @@ from tinyconv.backends.numba.padding import Padding
 from tinyconv.backends.numba.pooling import Pooling
 from tinyconv.backends.numba.products import Products
 from tinyconv.backends.numba.sums import Sums
+from tinyconv.backends.numba.workspace import tidy
 from tinyconv.backends.numpy import NumpyBackend
 
 
@@ -37,3 +41,19 @@ class NumbaBackend(
     """The textbook's operations on the same arrays, several times faster."""
 
     name = "numba"
+
+    def run_prediction(
+        self, model: Any, predict: Callable[[list[Any]], list[Any]], inputs: list[Any]
+    ) -> list[Any]:
+        """predict(inputs); the pool then keeps no more than it may."""
+        outputs = super().run_prediction(model, predict, inputs)
+        tidy()
+        return outputs
+
+    def run_step(
+        self, model: Any, step: Callable[[Any], None], batch: Any, recordable: bool
+    ) -> dict[str, float]:
+        """step(batch), and the pool likewise."""
+        results = super().run_step(model, step, batch, recordable)
+        tidy()
+        return results

@@ -14,8 +14,13 @@ memory, a `Block` does:
 
 NumPy keeps the base of an array alive as long as the array, and every view keeps
 the array it was cut from. So a Block is deleted exactly when its last view is, and
-`Block.__del__` returns the memory. No array in use can be handed out twice, and
-nobody has to say when an array is finished.
+a weak reference to it then returns the memory. No array in use can be handed out twice,
+and nobody has to say when an array is finished.
+
+What is called when a Block dies is a function written in C, `deque.append`, and no method
+`__del__` in Python: Python would run the handler of Ctrl-C in there, and what is raised in
+a `__del__` goes nowhere. Kernels are where the time goes and Blocks die when they return, so
+Ctrl-C would now and then be lost.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import weakref
 from collections import OrderedDict, deque
 from typing import Any
 
@@ -48,12 +54,12 @@ class Memory:
 
 
 class Block:
-    """A piece of memory in use; its deletion returns the memory to the pool."""
+    """A piece of memory in use."""
 
-    __slots__ = ("__array_interface__", "_memory", "_pool")
+    __slots__ = ("__array_interface__", "__weakref__", "_memory")
 
-    def __init__(self, pool: Pool, memory: Memory, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._pool, self._memory = pool, memory
+    def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._memory = memory
         self.__array_interface__ = {
             "version": 3,
             "shape": shape,
@@ -61,8 +67,12 @@ class Block:
             "data": (memory.address, False),
         }
 
-    def __del__(self) -> None:
-        self._pool.give_back(self._memory)
+
+class Loan(weakref.ref[Block]):
+    """A Block's memory, held until the Block has died."""
+
+    __slots__ = ("memory",)
+    memory: Memory
 
 
 class Pool:
@@ -70,14 +80,23 @@ class Pool:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self._loans: set[Loan] = set()
+        self._returned: deque[Loan] = deque()
         self.forget()
 
     def forget(self) -> None:
         """Begin anew: nothing waits, and nobody holds the lock."""
-        self.free_bytes = 0
-        self._free: OrderedDict[int, list[Memory]] = OrderedDict()  # stalest size first
-        self._returned: deque[Memory] = deque()
         self._lock = threading.Lock()
+        self._free: OrderedDict[int, list[Memory]] = OrderedDict()  # stalest size first
+        self._free_bytes = 0
+        while self._returned:
+            self._loans.discard(self._returned.popleft())
+
+    @property
+    def free_bytes(self) -> int:
+        """What waits to be used again."""
+        self.tidy()
+        return self._free_bytes
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array, aligned to 64 bytes where it is large."""
@@ -89,16 +108,29 @@ class Pool:
             if self._returned:
                 self._tidy()
             memory = self._take(size + ALIGNMENT)
-        return np.asarray(Block(self, memory or Memory(size), shape, dtype))
+        if memory is None:
+            memory = self._fresh(size)
+        block = Block(memory, shape, dtype)
+        loan = Loan(block, self._returned.append)
+        loan.memory = memory
+        self._loans.add(loan)
+        return np.asarray(block)
 
-    def give_back(self, memory: Memory) -> None:
-        """Called when a Block dies, which can be anywhere, even inside `empty`.
+    def _fresh(self, size: int) -> Memory:
+        """Memory of the system's; what waits here goes back to it if it has no more."""
+        try:
+            return Memory(size)
+        except MemoryError:
+            with self._lock:
+                self._free, self._free_bytes = OrderedDict(), 0
+            return Memory(size)
 
-        The garbage collector may delete a Block while this thread holds the lock, so
-        waiting for the lock could wait forever. Appending to a deque needs no lock;
-        whoever holds it next does the rest.
+    def tidy(self) -> None:
+        """Take back what has been returned, unless somebody is at it: `empty` does so too.
+
+        A Block may die anywhere, also where this thread holds the lock: the garbage collector
+        strikes inside `empty`, say. So its death only puts it on a list, which needs no lock.
         """
-        self._returned.append(memory)
         if self._lock.acquire(blocking=False):
             try:
                 self._tidy()
@@ -116,26 +148,28 @@ class Pool:
         memory = waiting.pop()  # the one freed last: likely still in the cache
         if not waiting:
             del self._free[fits]
-        self.free_bytes -= fits
+        self._free_bytes -= fits
         return memory
 
     def _tidy(self) -> None:
         """Sort what has been returned into the free lists, and drop what is too much."""
         while self._returned:
-            memory = self._returned.popleft()
+            loan = self._returned.popleft()
+            self._loans.discard(loan)
+            memory = loan.memory
             self._free.setdefault(memory.nbytes, []).append(memory)
             self._free.move_to_end(memory.nbytes)
-            self.free_bytes += memory.nbytes
-        while self.free_bytes > self.capacity:
+            self._free_bytes += memory.nbytes
+        while self._free_bytes > self.capacity:
             size, waiting = next(iter(self._free.items()))
             waiting.pop(0)
             if not waiting:
                 del self._free[size]
-            self.free_bytes -= size
+            self._free_bytes -= size
 
 
 _pool = Pool(CAPACITY)
-empty = _pool.empty
+empty, tidy = _pool.empty, _pool.tidy
 
 
 def several(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[Array]:
