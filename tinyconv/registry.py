@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_counts: Counter[str] = Counter()
+_counts: defaultdict[str, itertools.count[int]] = defaultdict(itertools.count)
 
 # Keras' arguments that change nothing here at these values, so that its programs and files pass.
 _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
@@ -45,8 +46,7 @@ def snake_case(name: str) -> str:
 def unique_name(class_name: str) -> str:
     """conv2d, conv2d_1, conv2d_2, ... in the order of creation."""
     base = snake_case(class_name)
-    count = _counts[base]
-    _counts[base] += 1
+    count = next(_counts[base])  # one step, so that no two threads get the same
     return f"{base}_{count}" if count else base
 
 

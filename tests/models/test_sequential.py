@@ -1,4 +1,6 @@
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -255,3 +257,20 @@ def test_fit_with_wrong_labels_leaves_a_model_unbuilt():
     assert not model.built
     model.fit(np.ones((4, 5)), np.zeros(4, int), verbose=0)
     assert model.layers[0].params["kernel"].shape == (5, 3)
+
+
+def test_of_several_threads_with_a_first_batch_one_builds(monkeypatch):
+    built, build = [], layers.Dense.build
+
+    def slow(self, shape):
+        built.append(shape)
+        time.sleep(0.05)
+        build(self, shape)
+
+    monkeypatch.setattr(layers.Dense, "build", slow)
+    model, x = Sequential([layers.Dense(3), layers.Dense(2)]), np.ones((4, 5), "float32")
+    with ThreadPoolExecutor(4) as executor:
+        results = list(executor.map(lambda _: model.predict(x, verbose=0), range(4)))
+    assert built == [(None, 5), (None, 3)]
+    for result in results:
+        np.testing.assert_array_equal(result, model(x))

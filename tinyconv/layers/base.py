@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,18 @@ from tinyconv.layers.parameters import Parameters, switch
 from tinyconv.layers.symbolic import Drawable, is_symbolic
 
 Gradients = dict[str, Array]
+
+_building = threading.RLock()
+
+
+def _forget() -> None:
+    """After a fork: another thread of the parent may have been building."""
+    global _building
+    _building = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class Cache(SimpleNamespace):
@@ -160,10 +174,16 @@ class Layer(Parameters, Drawable):
     def ensure_built(self, input_shape: Any) -> None:
         """Check the shape and, the first time, create the parameters for it.
 
-        A layer that can't be built for this shape stays as it was, ready for another.
+        A layer that can't be built for this shape stays as it was, ready for another. Of
+        several threads that bring the first batch one builds, and the others wait.
         """
-        self.check_shape(input_shape)
-        if not self.built:
+        if self.built:
+            self.check_shape(input_shape)
+            return
+        with _building:
+            self.check_shape(input_shape)
+            if self.built:
+                return
             fresh = not self.params  # else build() was called by hand, and weights set perhaps
             try:
                 if fresh:
