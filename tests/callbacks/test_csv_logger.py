@@ -1,6 +1,7 @@
 """CSVLogger writes what Keras' writes."""
 
 import os
+from io import FileIO
 
 import numpy as np
 import pytest
@@ -86,3 +87,23 @@ def test_a_path_that_cannot_be_written_is_told_before_training(tmp_path):
     assert model.optimizer.iterations == 0
     with pytest.raises(ValueError, match=r"separator must be one character\. Received: '; '"):
         CSVLogger("log.csv", separator="; ")
+
+
+def test_a_full_disk_takes_a_row_whole_or_not_at_all(tmp_path, monkeypatch):
+    class Full(FileIO):
+        def write(self, content):
+            if self.tell() + len(content) > 50:
+                if self.tell() < 45:
+                    return super().write(content[: 45 - self.tell()])
+                raise OSError(28, "No space left on device")
+            return super().write(content)
+
+    monkeypatch.setattr("tinyconv.callbacks.csv_logger.FileIO", Full)
+    file = tmp_path / "log.csv"
+    logger = CSVLogger(file)
+    with pytest.raises(OSError, match=r"CSVLogger: No space left on device.*log\.csv"):
+        drive(logger, [{"loss": 0.5}] * 9)
+    logger.close()
+    assert file.read_text().splitlines()[0] == "epoch,loss,val_loss"
+    assert file.read_text().endswith("0.5,NA\n")
+    assert file.stat().st_size < 45

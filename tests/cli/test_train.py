@@ -18,6 +18,7 @@ image = pytest.importorskip("matplotlib.image")
 
 from typer.testing import CliRunner  # noqa: E402
 
+from tinyconv.cli import main  # noqa: E402
 from tinyconv.cli.app import app  # noqa: E402
 
 FILES = {
@@ -220,3 +221,16 @@ def test_the_fewest_images():
     result = run("--dataset", "digits", "--model", "dense", *SMALL[:2], "--limit", "2")
     assert result.exit_code == 0, result.output
     assert "digits: 1 images to learn from, 1 to watch" in result.output
+
+
+def test_too_little_memory_is_told(monkeypatch, capsys):
+    def fit(*arguments, **keywords):
+        raise MemoryError("Unable to allocate 9.00 GiB")
+
+    monkeypatch.setattr(tinyconv.Sequential, "fit", fit)
+    monkeypatch.setattr(sys, "argv", ["tinyconv", "train", "--dataset", "digits", *SMALL])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "Error: not enough memory. Unable to allocate 9.00 GiB\n"
+    assert not Path("runs").exists()

@@ -222,3 +222,16 @@ def test_callers_mistakes(path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="sha256:<hex>"):
         fetch(["http://127.0.0.1/"], path, "abc")
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(
+    web: WebServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(download, "_transfer", full)
+    with pytest.raises(OSError, match=r"No space left on device.*weights\.bin") as caught:
+        fetch([web.url("/weights", sends(CONTENT))], path, CHECKSUM)
+    assert not isinstance(caught.value, DownloadError)
+    assert_nothing_left(path)

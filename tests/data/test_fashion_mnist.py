@@ -208,3 +208,13 @@ def test_real_fashion_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.bincount(y_test).tolist() == [1000] * 10
     assert y_train[:6].tolist() == [9, 0, 0, 3, 0, 2]
     assert {array.dtype.name for array in (x_train, y_train, x_test, y_test)} == {"uint8"}
+
+
+def test_a_user_without_a_home_is_told_of_keras_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"no home\. Set KERAS_HOME"):
+        fashion_mnist.load_data()

@@ -133,7 +133,7 @@ class BackupAndRestore(Callback):
             return
         self._since_backup = 0
         state = training_state(self.model, self._others(), self.params, self._started_with)
-        with atomic_path(self.file) as temporary:
+        with written_by("BackupAndRestore", self.file), atomic_path(self.file) as temporary:
             write_state(temporary, state)
             if self.double_checkpoint and self.file.exists():
                 os.replace(self.file, self.previous)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable
+from io import FileIO, StringIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class CSVLogger(Callback):
 
     Raises:
         ValueError: if the separator is not one character.
-        OSError: when training begins, if the file cannot be written.
+        OSError: naming the file, if it cannot be written.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class CSVLogger(Callback):
         if len(separator) != 1:
             raise ValueError(f"separator must be one character. Received: {separator!r}")
         self.filename, self.separator, self.append = Path(filename), separator, append
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
         self._keys: list[str] | None = None
         self._keep = 0
 
@@ -53,16 +54,16 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write a row."""
-        file = self._open()
-        logs = logs or {}
+        file, logs = self._open(), logs or {}
+        rows: list[list[Any]] = []
         if self._keys is None:
             self._keys = sorted(logs)
             if not any(name.startswith("val_") for name in logs):
                 self._keys += [f"val_{name}" for name in self._keys]
             if file.tell() == 0:
-                self._write(["epoch", *self._keys])
-        self._write([epoch, *(_cell(logs.get(name, "NA")) for name in self._keys)])
-        file.flush()
+                rows.append(["epoch", *self._keys])
+        rows.append([epoch, *(_cell(logs.get(name, "NA")) for name in self._keys)])
+        self._write(file, rows)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the file."""
@@ -75,15 +76,25 @@ class CSVLogger(Callback):
             self._file.close()
             self._file = None
 
-    def _open(self) -> TextIO:
+    def _open(self) -> FileIO:
         if self._file is None:
-            with open(self.filename, "ab") as file:
-                file.truncate(self._keep)
-            self._file = open(self.filename, "a", newline="", encoding="utf-8")  # noqa: SIM115
+            self._file = FileIO(self.filename, "a")
+            self._file.truncate(self._keep)
+            self._file.seek(0, os.SEEK_END)
         return self._file
 
-    def _write(self, row: list[Any]) -> None:
-        csv.writer(self._file or self._open(), delimiter=self.separator).writerow(row)
+    def _write(self, file: FileIO, rows: list[list[Any]]) -> None:
+        """Add whole rows, or none if the disk is full."""
+        text = StringIO(newline="")
+        csv.writer(text, delimiter=self.separator).writerows(rows)
+        left, start = memoryview(text.getvalue().encode()), file.tell()
+        with written_by("CSVLogger", self.filename):
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except OSError:
+                file.truncate(start)
+                raise
 
     def get_state(self) -> Logs:
         """How long the file is; it is on the disk then."""

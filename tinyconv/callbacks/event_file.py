@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyconv.backends.base import Array
+from tinyconv.saving.errors import written_by
 
 _numbers = itertools.count()
 
@@ -68,12 +69,15 @@ class EventFile:
 
     def flush(self) -> None:
         """Let readers see what was added."""
-        self._records.flush()
+        with written_by("TensorBoard", self.path):
+            self._records.flush()
 
     def close(self) -> None:
         """End the file."""
-        self._records.close()
+        with written_by("TensorBoard", self.path):
+            self._records.close()
 
     def _write(self, **event: Any) -> None:
         event = self._event(wall_time=time.time(), **event)
-        self._records.write(event.SerializeToString())  # type: ignore[attr-defined]
+        with written_by("TensorBoard", self.path):
+            self._records.write(event.SerializeToString())  # type: ignore[attr-defined]

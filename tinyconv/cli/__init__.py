@@ -6,7 +6,10 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; exit status 2 if a package of the `cli` extra is missing."""
+    """Run the command line; exit status 2 if a package of the `cli` extra is missing.
+
+    What stands in a machine's way (files, disks, memory) is told in one line, exit status 1.
+    """
     try:
         import typer  # noqa: F401
     except ImportError:
@@ -19,4 +22,7 @@ def main() -> None:
         app()
     except (OSError, FileError) as error:
         print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except MemoryError as error:
+        print(f"Error: not enough memory. {error}", file=sys.stderr)
         sys.exit(1)

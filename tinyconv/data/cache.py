@@ -35,9 +35,19 @@ class CorruptFileError(ValueError):
 
 
 def keras_home() -> Path:
-    """Keras' folder: the environment variable KERAS_HOME, else ~/.keras."""
+    """Keras' folder: the environment variable KERAS_HOME, else ~/.keras.
+
+    Raises:
+        FileNotFoundError: if the user has no home either.
+    """
     home = os.environ.get("KERAS_HOME")
-    return Path(home) if home else Path.home() / ".keras"
+    try:
+        return Path(home) if home else Path.home() / ".keras"
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            "there is no folder to look for data in: this user has no home. "
+            "Set KERAS_HOME to a folder"
+        ) from error
 
 
 def verify(path: Path, checksum: str) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 
 from tinyconv.data.cache import CorruptFileError, verify
 from tinyconv.data.progress import Progress
+from tinyconv.saving.errors import written_by
 
 # All in seconds. Together they keep the promise of an answer within ten.
 PATIENCE = 8.5
@@ -149,7 +150,8 @@ def _download(url: str, path: Path, check: Callable[[Path], object], give_up: fl
     _remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        trouble = _transfer(url, temporary, path.name, give_up)
+        with written_by("the download", path):
+            trouble = _transfer(url, temporary, path.name, give_up)
         if trouble:
             return trouble
         check(temporary)

@@ -207,3 +207,18 @@ def test_numba_cache_dir_is_respected_by_processes_that_start_together(package, 
         "step.step_loops",
     ]
     assert not list((package / "__pycache__").glob("*.kernel"))
+
+
+def test_a_user_without_a_home(tmp_path, monkeypatch):
+    """HOME is not set and the system knows nobody of that number, as in some containers."""
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(kernel_cache.numba.config, "CACHE_DIR", "")
+    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
+    monkeypatch.delenv(variable, raising=False)
+    assert list(kernel_cache._places()) == [PACKAGE / "__pycache__"]
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert [place.parent for place in kernel_cache._places()] == [PACKAGE, tmp_path]

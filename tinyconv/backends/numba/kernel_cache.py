@@ -196,10 +196,10 @@ def _places() -> Iterator[Path]:
         yield Path(asked) / own
         return
     yield PACKAGE / "__pycache__"
-    if sys.platform == "win32":
-        yield Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / own
-    else:
-        yield Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / own
+    windows = sys.platform == "win32"
+    user = os.environ.get("LOCALAPPDATA" if windows else "XDG_CACHE_HOME")
+    with suppress(RuntimeError):  # nobody knows a home of this user's
+        yield Path(user or Path.home() / ("AppData/Local" if windows else ".cache")) / own
 
 
 def _find(name: str) -> bytes | None:
