@@ -73,6 +73,18 @@ def test_activate_backward(
         assert dbias is None
 
 
+@pytest.mark.parametrize(
+    ("max_value", "threshold", "slope"), [(6.0, 0.0, 0), (6.0, 1.0, 1), (7.0, 0.0, 1)]
+)
+def test_only_relu6_is_flat_at_its_ceiling(
+    backend: Backend, dtype: str, max_value: float, threshold: float, slope: int
+):
+    activation = Activation("clipped_relu", threshold=threshold, max_value=max_value)
+    z, dy = np.full((1, 2), max_value, dtype), np.ones((1, 2), dtype)
+    dz, _ = call(backend, "activate_backward", dy, z, activation, False)
+    np.testing.assert_array_equal(dz, [[slope, slope]])
+
+
 @EVERY
 @pytest.mark.parametrize("z", [-1e4, -100.0, -20.0, 20.0, 100.0, 1e4])
 def test_large_inputs(backend: Backend, dtype: str, activation: Activation, z: float):

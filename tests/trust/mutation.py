@@ -89,11 +89,19 @@ class Tree:
         self.root, self.log = folder / "tree", folder / "log"
         if project == building.ROOT:
             building.copy_to(self.root)
+            self._take_kernels()
         else:
             shutil.copytree(project, self.root)
         # Python looks at the time of a source in whole seconds; here it shall look at its content.
         how = py_compile.PycInvalidationMode.CHECKED_HASH
         compileall.compile_dir(self.root / "tinyconv", quiet=1, invalidation_mode=how)
+
+    def _take_kernels(self) -> None:
+        """Those that were compiled here before; a mutant's are compiled anew."""
+        folder = "tinyconv/backends/numba/__pycache__"
+        (self.root / folder).mkdir()
+        for kernel in (building.ROOT / folder).glob("*.kernel"):
+            shutil.copy2(kernel, self.root / folder)
 
     def places(self, target: Target) -> list[Place]:
         """Every mutant of the target's sources."""
@@ -235,11 +243,14 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=20, help="seconds of tests a mutant")
     parser.add_argument("--patience", type=int, default=60, help="seconds beyond three budgets")
     parser.add_argument("--again", type=Path, help="what an earlier run printed: its survivors")
+    parser.add_argument("--tests", help="arguments for pytest, in place of the target's own")
     parser.add_argument("--project", type=Path, default=building.ROOT, help="with its tests/")
     options = parser.parse_args()
     own = options.project == building.ROOT
     targets = {name: TARGETS[name] for name in options.target or TARGETS} if own else {"": WHOLE}
     for name, target in targets.items():
+        if options.tests:
+            target = target._replace(tests=tuple(options.tests.split()))
         with tempfile.TemporaryDirectory(prefix="tinyconv-mutants-") as folder:
             tree = Tree(Path(folder), options.project)
             outcomes, survivors = campaign(target, tree, options)
