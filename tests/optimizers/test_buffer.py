@@ -43,6 +43,7 @@ def test_parameters_do_not_overlap_and_start_on_cache_lines():
     ]
     assert starts == [0, 16, 32, 48]
     assert len(buffer.values) == len(buffer.gradients) == 64
+    assert buffer.count == 6 + 2 + 10 + 5, "what lies between them is nobody's"
     for number, view in enumerate(buffer.gradient_views, start=1):
         view[...] = number
     assert sorted(set(buffer.gradients)) == [0, 1, 2, 3, 4]
