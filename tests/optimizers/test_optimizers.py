@@ -184,6 +184,30 @@ def test_what_adam_keeps_is_what_its_name_says(backend):
     np.testing.assert_array_equal(adam.slots["v_max"], adam.slots["v"])
 
 
+def test_slots_are_refused_for_parameters_of_another_size(backend):
+    adam = optimizers.Adam()
+    adam.apply(ParameterBuffer(model().trainable_weights))
+    larger = ParameterBuffer(Sequential([Input((40,)), layers.Dense(40)]).trainable_weights)
+    with pytest.raises(ValueError, match="adam: made for other parameters"):
+        adam.apply(larger)
+    assert adam.iterations == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "slots"),
+    [
+        (optimizers.SGD(), ()),
+        (optimizers.SGD(momentum=0.5), ("velocity",)),
+        (optimizers.RMSprop(), ("square",)),
+        (optimizers.RMSprop(momentum=0.5, centered=True), ("square", "mean", "velocity")),
+        (optimizers.Adam(), ("m", "v")),
+        (optimizers.Adam(amsgrad=True), ("m", "v", "v_max")),
+    ],
+)
+def test_no_memory_is_taken_for_what_is_not_used(make, slots):
+    assert set(make.slot_names()) == set(slots)
+
+
 def test_an_optimizer_of_ones_own_must_say_how_it_updates():
     mine = type("Mine", (optimizers.Optimizer,), {})(0.1)
     with pytest.raises(TypeError, match="Mine defines no update"):
