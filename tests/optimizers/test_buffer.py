@@ -138,6 +138,25 @@ def test_an_optimizer_belongs_to_the_parameters_it_was_made_for():
         np.testing.assert_array_equal(weight, old)
 
 
+def test_an_optimizer_that_took_no_step_may_go_to_another_model():
+    optimizer = optimizers.Adam()
+    first, second = network(), network()
+    optimizer.accept(first.trainable_weights)
+    optimizer.accept(second.trainable_weights)
+    optimizer.apply(ParameterBuffer(second.trainable_weights))
+    optimizer.accept(second.trainable_weights)
+    with pytest.raises(ValueError, match="made for other parameters"):
+        optimizer.accept(first.trainable_weights)
+
+
+def test_a_state_from_a_file_belongs_to_the_first_parameters_that_come():
+    optimizer = optimizers.SGD()
+    optimizer.iterations = 7
+    optimizer.accept(network().trainable_weights)
+    with pytest.raises(ValueError, match="made for other parameters"):
+        optimizer.accept(network().trainable_weights)
+
+
 @pytest.mark.parametrize("make", [optimizers.Adam, optimizers.SGD])
 def test_an_optimizer_is_not_taken_on_by_a_model_of_the_same_shapes(make):
     optimizer = make()
