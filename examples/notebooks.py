@@ -99,11 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = [each for each in SCRIPTS if not options.number or each.name[:2] in options.number]
     if len(chosen) < len(options.number):
         parser.error(f"examples are {', '.join(each.name[:2] for each in SCRIPTS)}")
-    import nbformat
-
     options.out.mkdir(parents=True, exist_ok=True)
     for script in chosen:
         made = notebook(script)
+        import nbformat  # comes with jupytext
+
         if options.run:
             execute(made, options.out)
         path = options.out / f"{script.stem}.ipynb"

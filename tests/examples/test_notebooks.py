@@ -1,6 +1,7 @@
 """examples/*.py as notebooks: made of the scripts, and run from top to bottom."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,10 @@ def test_command(tmp_path, capsys):
     with pytest.raises(SystemExit):
         notebooks.main(["99", "--out", str(tmp_path)])
     assert "examples are 01, 02" in capsys.readouterr().err
+
+
+def test_without_jupytext_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "jupytext", None)
+    with pytest.raises(ImportError, match=r'pip install "tinyconv\[notebooks\]"'):
+        notebooks.main(["01", "--out", str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
