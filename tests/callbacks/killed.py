@@ -1,13 +1,7 @@
-"""A training that is killed: `python -m tests.callbacks.killed FOLDER BACKEND [STEP WHERE]`.
-
-It prints a line when its first step is done, and leaves what came out in FOLDER/result.npz.
-With STEP and WHERE it kills itself; with "no backup" in their place it makes none.
-"""
+"""A training that is killed: `work` is what its process does, all of it."""
 
 import os
 import signal
-import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -39,12 +33,13 @@ class Wanders(Callback):
 class TellsTheFirstStep(Callback):
     """So that the test knows that training is under way."""
 
-    told = False
+    def __init__(self, pipe):
+        self.pipe = pipe
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self.told:
-            print("under way", flush=True)
-            self.told = True
+        if self.pipe is not None:
+            self.pipe.send("under way")
+            self.pipe = None
 
 
 class KillsItself(Callback):
@@ -111,11 +106,15 @@ def train(folder, *more, backup=True):
     return arrays
 
 
-if __name__ == "__main__":
-    target, backend, *others = sys.argv[1:]
+def work(pipe, folder, backend, backup=True, kill=None):
+    """Train, and leave what came out in folder/result.npz.
+
+    Args:
+        pipe: is told when the first step is done.
+        kill: (step, where) of `KillsItself`.
+    """
     tc.use_backend(backend)
-    killer = [KillsItself(int(others[0]), others[1])] if len(others) == 2 else []
-    backup = others != ["no backup"]
-    outcome = train(Path(target), TellsTheFirstStep(), *killer, backup=backup)
-    np.savez(Path(target) / "part.npz", **outcome)
-    os.replace(Path(target) / "part.npz", Path(target) / "result.npz")
+    killer = [KillsItself(*kill)] if kill else []
+    outcome = train(folder, TellsTheFirstStep(pipe), *killer, backup=backup)
+    np.savez(folder / "part.npz", **outcome)
+    os.replace(folder / "part.npz", folder / "result.npz")

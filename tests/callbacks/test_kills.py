@@ -1,43 +1,59 @@
 """Training that is killed with SIGKILL goes on as if it had not been."""
 
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.callbacks.killed import work
+
 LONGEST_DELAY = 0.12  # seconds; a good part of the training, which is started some 20 times
 
 
-def start(folder, backend, *others):
-    command = [sys.executable, "-m", "tests.callbacks.killed", str(folder), backend, *others]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    environment["NUMBA_NUM_THREADS"] = "2"
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, cwd=ROOT)
+@pytest.fixture(scope="module")
+def start():
+    """Starts a training in a process of its own, and returns the process and what it tells.
+
+    All are forked from one process, which has imported what they need and computes nothing.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.callbacks.killed", "tinyconv.backends.numba"])
+
+    def started(folder, backend, **how):
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=work, args=(there, folder, backend), kwargs=how)
+        process.start()
+        there.close()  # so that the end of the process is noticed
+        return process, here
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("NUMBA_NUM_THREADS", "2")
+        yield started
 
 
-def finish(folder, backend, *others):
+def finish(start, folder, backend, **how):
     """Train without a kill."""
-    process = start(folder, backend, *others)
-    process.communicate(timeout=300)
-    assert process.returncode == 0
+    process, _ = start(folder, backend, **how)
+    process.join(300)
+    assert process.exitcode == 0
 
 
-def kill_after(folder, backend, delay):
+def kill_after(start, folder, backend, delay):
     """Whether a training that was under way was killed; else it had come to its end."""
-    process = start(folder, backend)
-    under_way = process.stdout.readline()
+    process, told = start(folder, backend)
+    try:
+        under_way = told.recv() == "under way"
+    except EOFError:
+        under_way = False
     time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert process.returncode in (0, -signal.SIGKILL)
-    return under_way == b"under way\n" and process.returncode == -signal.SIGKILL
+    process.kill()
+    process.join(60)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return under_way and process.exitcode == -signal.SIGKILL
 
 
 def outcome(folder):
@@ -57,26 +73,26 @@ def assert_same(folder, reference, told):
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(start, tmp_path_factory):
     """Folders of trainings that were never killed, by backend."""
     folders = {}
 
     def of(backend):
         if backend not in folders:
             folders[backend] = tmp_path_factory.mktemp(backend)
-            finish(folders[backend], backend)
+            finish(start, folders[backend], backend)
         return folders[backend]
 
     return of
 
 
-def test_a_backup_changes_nothing(reference, tmp_path):
-    finish(tmp_path, "numpy", "no backup")
+def test_a_backup_changes_nothing(start, reference, tmp_path):
+    finish(start, tmp_path, "numpy", backup=False)
     assert_same(tmp_path, reference("numpy"), "without a backup")
 
 
 @pytest.mark.parametrize(("backend", "kills"), [("numpy", 20), ("numba", 4)])
-def test_killed_at_random_moments(backend, kills, reference, tmp_path):
+def test_killed_at_random_moments(backend, kills, start, reference, tmp_path):
     expected = reference(backend)
     seed = random.SystemRandom().randrange(10**6)
     delays, done, trainings = random.Random(seed), 0, 0
@@ -85,23 +101,23 @@ def test_killed_at_random_moments(backend, kills, reference, tmp_path):
         told = f"seed {seed}, training {trainings}"
         folder = tmp_path / str(trainings)
         folder.mkdir()
-        while done < kills and kill_after(folder, backend, delays.uniform(0, LONGEST_DELAY)):
+        while done < kills and kill_after(start, folder, backend, delays.uniform(0, LONGEST_DELAY)):
             done += 1
             if (folder / "result.npz").exists():  # killed on its way out: the training is over
                 break
         if not (folder / "result.npz").exists():
-            finish(folder, backend)
+            finish(start, folder, backend)
         assert_same(folder, expected, told)
 
 
 @pytest.mark.parametrize("where", ["numpy.savez", "os.fsync", "os.replace"])
 @pytest.mark.parametrize("step", [3, 45])
-def test_killed_while_the_backup_is_written(where, step, reference, tmp_path):
-    process = start(tmp_path, "numpy", str(step), where)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+def test_killed_while_the_backup_is_written(where, step, start, reference, tmp_path):
+    process, _ = start(tmp_path, "numpy", kill=(step, where))
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
     if where != "os.fsync":  # that one is of the CSV log
         (left,) = (tmp_path / "backup").glob(".*.tmp")
         assert left.stat().st_size > 0
-    finish(tmp_path, "numpy")
+    finish(start, tmp_path, "numpy")
     assert_same(tmp_path, reference("numpy"), where)

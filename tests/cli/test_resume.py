@@ -20,6 +20,7 @@ typer = pytest.importorskip("typer")
 pytest.importorskip("h5py")
 pytest.importorskip("matplotlib")
 
+from tests.cli.here import command  # noqa: E402
 from tinyconv.cli import run_state  # noqa: E402
 
 ROOT = Path(tinyconv.__file__).resolve().parents[1]
@@ -98,9 +99,9 @@ def test_a_run_killed_after_training_writes_what_was_missing(whole, tmp_path):
         "tinyconv.Sequential.save = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
         "main()"
     )
-    command = [sys.executable, "-c", code, "train", *OPTIONS]
+    training = [sys.executable, "-c", code, "train", *OPTIONS]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    killed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    killed = subprocess.run(training, cwd=tmp_path, env=environment, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     status, output, errors = run(tmp_path, "--resume")
     assert status == 0, errors
@@ -114,19 +115,19 @@ def test_a_run_killed_after_training_writes_what_was_missing(whole, tmp_path):
 def test_what_cannot_be_resumed_is_said(whole, tmp_path):
     folder, _ = whole
     text = f"Error: the run in {folder} has finished: nothing is left to resume\n"
-    assert run(tmp_path, "--resume", str(folder))[::2] == (1, text)
+    assert command(tmp_path, "train", "--resume", str(folder))[::2] == (1, text)
     text = "Error: no unfinished run in {}/{}. Start one with: tinyconv train\n"
-    assert run(tmp_path, "--resume")[::2] == (1, text.format("runs", ""))
-    elsewhere = run(tmp_path, "--resume", "--out", str(folder.parent))
+    assert command(tmp_path, "train", "--resume")[::2] == (1, text.format("runs", ""))
+    elsewhere = command(tmp_path, "train", "--resume", "--out", str(folder.parent))
     assert elsewhere[::2] == (1, text.format(folder.parent, " (all there have finished)"))
-    status, _, errors = run(tmp_path, "--resume", "nowhere")
+    status, _, errors = command(tmp_path, "train", "--resume", "nowhere")
     assert status == 1
     assert errors == (
         "Error: nowhere is not the folder of a run that can be resumed: no run.json in it\n"
     )
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text('{"dataset"')
-    status, _, errors = run(tmp_path, "--resume", "broken")
+    status, _, errors = command(tmp_path, "train", "--resume", "broken")
     assert status == 1
     assert errors.startswith("Error: broken/run.json is damaged: ")
     assert "Traceback" not in errors
@@ -182,7 +183,7 @@ def test_options_of_a_run_that_are_none(content, tmp_path, capsys):
     ],
 )
 def test_options_that_make_no_sense_with_it(arguments, message, tmp_path):
-    status, _, errors = run(tmp_path, *arguments)
+    status, _, errors = command(tmp_path, "train", *arguments)
     assert status == 2
     assert message in errors
 
@@ -192,7 +193,7 @@ def test_a_run_that_is_going_on_is_left_alone(tmp_path):
     for line in process.stdout:
         if line.startswith("Epoch 1"):
             break
-    status, _, errors = run(tmp_path, "--resume")
+    status, _, errors = command(tmp_path, "train", "--resume")
     process.kill()
     process.communicate()
     assert (status, errors) == (
@@ -204,7 +205,7 @@ def test_a_damaged_backup_is_named(tmp_path):
     assert kill_in_training(tmp_path, 0.6, *OPTIONS[:4], "--epochs", "1000", "--backend", "numpy")
     backup = tmp_path / "runs" / "digits-dense" / "backup" / "backup.npz"
     backup.write_bytes(backup.read_bytes()[:-100])
-    status, _, errors = run(tmp_path, "--resume")
+    status, _, errors = command(tmp_path, "train", "--resume")
     assert status == 1
     assert errors.startswith("Error: runs/digits-dense/backup/backup.npz is damaged")
     assert "Traceback" not in errors

@@ -18,7 +18,8 @@ image = pytest.importorskip("matplotlib.image")
 
 from typer.testing import CliRunner  # noqa: E402
 
-from tinyconv.cli import main  # noqa: E402
+from tests.cli.here import command  # noqa: E402
+from tinyconv.cli import main, run_folder  # noqa: E402
 from tinyconv.cli.app import app  # noqa: E402
 
 FILES = {
@@ -92,7 +93,8 @@ def test_a_run_leaves_all_its_files(model):
     assert f"Written to {folder}/" in result.output
 
 
-def test_no_run_overwrites_an_earlier_one(tmp_path):
+def test_no_run_overwrites_an_earlier_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "write_pictures", lambda *a: [])  # 2 s for each run
     arguments = ("--dataset", "digits", "--model", "dense", "--out", str(tmp_path / "mine"), *SMALL)
     for name in ("digits-dense", "digits-dense-2", "digits-dense-3"):
         assert run(*arguments).exit_code == 0
@@ -179,42 +181,41 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_written():
     assert not Path("runs").exists()
 
 
-def command(*arguments):
-    code = "from tinyconv.cli import main; main()"
-    root = str(Path(tinyconv.__file__).resolve().parents[1])
-    environment = {"PYTHONPATH": root, "PATH": "", "COLUMNS": "100", "TERM": "dumb"}
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True
-    )
-
-
 def test_help_names_every_option():
-    shown = command("train", "--help")
-    assert shown.returncode == 0
-    assert "Train a network, evaluate it, and write model" in shown.stdout
+    shown = command(Path(), "train", "--help")
+    assert shown.status == 0
+    assert "Train a network, evaluate it, and write model" in shown.output
     for option in (
         "resume", "dataset", "model", "epochs", "batch-size", "backend", "out", "seed", "limit",
     ):  # fmt: skip
-        assert f"--{option}" in shown.stdout
+        assert f"--{option}" in shown.output
     for word in ("fashion_mnist", "digits", "cnn", "dense", "numba"):
-        assert word in shown.stdout
+        assert word in shown.output
 
 
 def test_the_command_alone_shows_its_help():
-    assert "train" in command("--help").stdout
-    alone = command()
-    assert "Usage" in alone.stdout + alone.stderr
+    assert "train" in command(Path(), "--help").output
+    alone = command(Path())
+    assert "Usage" in alone.output + alone.errors
 
 
 def test_version():
-    assert command("--version").stdout == f"tinyconv {tinyconv.__version__}\n"
+    """In a process of its own, in which next to nothing is set."""
+    root = str(Path(tinyconv.__file__).resolve().parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", "from tinyconv.cli import main; main()", "--version"],
+        env={"PYTHONPATH": root, "PATH": ""}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"tinyconv {tinyconv.__version__}\n", "")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path):
     (tmp_path / "taken").write_text("a file")
-    failed = command("train", "--dataset", "digits", "--out", str(tmp_path / "taken"), *SMALL)
-    assert failed.returncode == 1
-    assert re.fullmatch(r"Error: .*--out: .*taken.*\n", failed.stderr)
+    failed = command(
+        tmp_path, "train", "--dataset", "digits", "--out", str(tmp_path / "taken"), *SMALL
+    )
+    assert failed.status == 1
+    assert re.fullmatch(r"Error: .*--out: .*taken.*\n", failed.errors)
 
 
 def test_the_fewest_images():
