@@ -13,8 +13,9 @@ demo: $(VENV)/.demo
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python -m examples.notebooks
 
+# Two processes share the files of tests; `python -m pytest` alone runs the same in one.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Kernels that lie compiled on the disk would hide the code that compiles them.
 coverage: $(VENV)/.test

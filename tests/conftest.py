@@ -56,3 +56,25 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Which checks of the CUDA kernels this run was able to make.
+
+    It stands here because pytest-xdist's workers collect the folder, and cannot print.
+    """
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    if not any("tests/backends/cuda/" in getattr(report, "nodeid", "") for report in reports):
+        return
+    from tests.backends.cuda import compilers
+    from tests.backends.cuda.host import compiler
+
+    host, device = compiler(), compilers.compiler()
+    ran = "ran as C++ by " + " ".join(host) if host else "did not run: there is no C++ compiler"
+    built = (
+        f"were compiled for {', '.join(compilers.ARCHITECTURES)} by {device[0]}"
+        if device
+        else "were compiled for no GPU: there is neither NVRTC nor nvcc"
+    )
+    terminalreporter.write_line(f"CUDA kernels {ran}, and {built}.")
+    terminalreporter.write_line("Their results and timings on a GPU: pytest -m gpu")

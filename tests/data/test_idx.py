@@ -56,6 +56,7 @@ def wrong_crc() -> bytes:
         (idx(IMAGES[0]), "found 00 00 08 02"),
         (idx(255 - IMAGES), f"expected content with md5 {MD5}; found content with md5"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_damage_is_told_with_the_name_of_the_file(path: Path, content: bytes, found: str) -> None:
     path.write_bytes(content)

@@ -17,23 +17,11 @@ _WITHOUT_HOST = (
     "test_compile.py", "test_cupy_device.py", "test_deferred.py", "test_numba_cuda.py",
 )  # fmt: skip
 
-# What needs a compiler that is not here is not collected; the last lines of the run say so.
+# What needs a compiler that is not here is not collected; the last lines of the run say so,
+# see tests/conftest.py.
 collect_ignore = [] if compilers.compiler() else ["test_compile.py"]
 if on_host.compiler() is None:
     collect_ignore += [p.name for p in _HERE.glob("test_*.py") if p.name not in _WITHOUT_HOST]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Which checks of the CUDA kernels this run was able to make."""
-    host, device = on_host.compiler(), compilers.compiler()
-    ran = "ran as C++ by " + " ".join(host) if host else "did not run: there is no C++ compiler"
-    built = (
-        f"were compiled for {', '.join(compilers.ARCHITECTURES)} by {device[0]}"
-        if device
-        else "were compiled for no GPU: there is neither NVRTC nor nvcc"
-    )
-    terminalreporter.write_line(f"CUDA kernels {ran}, and {built}.")
-    terminalreporter.write_line("Their results and timings on a GPU: pytest -m gpu")
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["forward", "reverse"])
