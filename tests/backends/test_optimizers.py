@@ -126,6 +126,21 @@ def test_a_bad_gradient_spoils_its_own_weight_only(
         np.testing.assert_array_equal(~np.isfinite(backend.to_numpy(array)), spoiled)
 
 
+@pytest.mark.parametrize("size", [3, 64, 20_000])  # by itself, in vectors, by several threads
+@pytest.mark.parametrize("variant", ["rmsprop", "rmsprop_momentum", "adam", "adam_amsgrad"])
+def test_a_gradient_whose_square_overflows(backend: Backend, dtype: str, variant: str, size: int):
+    """It is divided by infinity, and moves nothing: a root by approximation would be NaN."""
+    large = 1e25 if dtype == "float32" else 1e200
+    before = Fill(0)((size,), dtype)
+    param, slots = backend.asarray(before.copy()), empty_slots(variant, size, dtype)
+    slots = [None if slot is None else backend.asarray(slot) for slot in slots]
+    with np.errstate(over="ignore"):
+        for step in range(1, 2 if "adam" in variant else STEPS):  # then it is inf - inf, as Keras'
+            grad = backend.asarray(np.full(size, large, dtype))
+            update(backend, variant, param, grad, slots, step)
+    np.testing.assert_array_equal(backend.to_numpy(param), before)
+
+
 @EVERY
 def test_the_same_steps_give_the_same_bits(backend: Backend, dtype: str, variant: str):
     def run() -> list[bytes]:

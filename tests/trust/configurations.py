@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def findings(
                 for key, value in wanted.items()
                 if key in ours
             }
-            errors |= {key: np.inf for key in wanted.keys() - ours.keys()}
+            errors |= dict.fromkeys(wanted.keys() - ours.keys(), np.inf)
             yield Finding(config, contender.name, name, errors, tolerance(config, contender, name))
 
 

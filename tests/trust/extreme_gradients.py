@@ -57,4 +57,4 @@ def _keeps(layer: Described) -> bool:
     cls, arguments = layer
     activation: Any = arguments.get("activation", "linear")
     linear = activation in ("linear", "relu", "leaky_relu")
-    return cls in _KEEPING and linear or cls in ("Dense", "Activation") and linear
+    return linear and cls in (*_KEEPING, "Dense", "Activation")

@@ -1,4 +1,4 @@
-"""What is computed with extreme numbers, on either side: layers, losses, heads, optimizers, inputs."""
+"""What is computed with extreme numbers: layers, losses, heads, optimizers, inputs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Job(NamedTuple):
         x: what it is given.
         conv: the algorithm that the numba backend is asked for.
         beyond: the numbers are such that the order of adding decides what overflows.
+        floors: by the name of a result, the size of the terms that cancel in it.
     """
 
     words: str
@@ -33,6 +34,7 @@ class Job(NamedTuple):
     x: np.ndarray
     conv: str | None = None
     beyond: bool = False
+    floors: dict[str, float] = {}  # noqa: RUF012  (read only)
 
 
 class Subject(NamedTuple):
@@ -92,8 +94,19 @@ def layers(dtype: str) -> Iterator[Job]:
             yield Job(
                 f"{cls}({arguments}){mode}, {pattern} {magnitude:g}, {dtype}, {subject.conv}",
                 _of_layer(subject, x, dtype), x, subject.conv,
-                magnitude in BEYOND or pattern in NOT_FINITE,
+                magnitude in BEYOND or pattern in NOT_FINITE, _floors(subject, magnitude),
             )  # fmt: skip
+
+
+def _floors(subject: Subject, magnitude: float) -> dict[str, float]:
+    cls, arguments = subject.layer
+    if arguments.get("activation") == "elu":
+        return {"output": 1e-3}  # TensorFlow takes 1 from e^z, whose last digit is 6e-8
+    if cls != "BatchNormalization":
+        return {}
+    # dy and x are multiplied by 1 / sqrt(epsilon) before they cancel, if nothing varies.
+    stretch = arguments.get("epsilon", 1e-3) ** -0.5
+    return {"dx": stretch, "gamma": 100 * magnitude * stretch}
 
 
 def _of_layer(subject: Subject, x: np.ndarray, dtype: str) -> Callable[[Side], Results]:
@@ -240,13 +253,17 @@ def inputs(dtype: str) -> Iterator[Job]:
                 if extreme:
                     x[0, 0, 0, 0], x[1, 3, 3, 2] = ends
                 network = Network(_IMAGE[1:], ((cls, arguments),))
-                with np.errstate(over="ignore"):
-                    beyond = x.astype(dtype)
+                seen, beyond = _cast(x, dtype), extreme and kind.startswith("float")
                 yield Job(
                     f"{cls}({arguments}) on {kind}, {'with' if extreme else 'without'} its "
                     f"extremes, {dtype}",
-                    _of_model(network, x, dtype), beyond, None, kind.startswith("float") and extreme,
+                    _of_model(network, x, dtype), seen, None, beyond,
                 )  # fmt: skip
+
+
+def _cast(x: np.ndarray, dtype: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return x.astype(dtype)
 
 
 def _of_model(network: Network, x: Any, dtype: str) -> Callable[[Side], Results]:

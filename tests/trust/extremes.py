@@ -23,7 +23,7 @@ from parity.case import Results
 from parity.sides import Keras, Tinyconv
 from tests.trust import extreme_gradients
 from tests.trust.extreme_jobs import PARTS, Job
-from tests.trust.extreme_values import verdicts
+from tests.trust.extreme_values import DENORMAL, verdict
 
 DTYPES, BACKENDS = ("float32", "float64"), ("numpy", "numba")
 _keras = Keras()
@@ -67,9 +67,7 @@ def campaign(
     return outcome
 
 
-def _add(
-    outcome: Outcome, job: Job, part: str, dtype: str, backend: str, theirs: Results
-) -> None:
+def _add(outcome: Outcome, job: Job, part: str, dtype: str, backend: str, theirs: Results) -> None:
     outcome.count[f"{part}, {backend}, {dtype}"] += 1
     side, conv = Tinyconv(backend), job.conv if backend == "numba" else None
     try:
@@ -96,11 +94,21 @@ def judged(
     """
     finite = np.isfinite(job.x)
     largest = float(np.abs(job.x[finite]).max(initial=0.0))
+    floor = largest if largest > 1 else 0.0
+    denormal = 0 < largest < DENORMAL[str(job.x.dtype)]
     problems, better = [], []
-    for name, found in verdicts(ours, theirs, largest if largest > 1 else 0.0).items():
-        if (found.lost and not (spreads and job.beyond)) or found.off:
-            problems.append(f"{name}: {found.lost} lost, {found.off} off by {found.error:.1e}")
-        if found.hidden and not finite.all() and name == "output":
+    for name, value in theirs.items():
+        here = np.asarray(ours[name])
+        found = verdict(here, np.asarray(value), max(floor, job.floors.get(name, 0.0)))
+        # A NaN is seen here also where tf.keras looks past it, in slopes and in maxima; a maximum
+        # then has another place.
+        has_nan = bool(np.isnan(job.x).any())
+        elsewhere = has_nan and job.words.startswith("MaxPooling2D")
+        if found.lost and not has_nan and not (spreads and job.beyond):
+            problems.append(f"{name}: {found.lost} lost")
+        if found.off and not denormal and not elsewhere:
+            problems.append(f"{name}: {found.off} off by {found.error:.1e}")
+        if found.hidden and name == "output" and has_nan:
             problems.append(f"{name}: {found.hidden} hidden")
         elif found.hidden:
             better.append(name)

@@ -6,7 +6,6 @@ import functools
 import gc
 import os
 import sys
-import threading
 from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple
 from tinyconv.backends.numba import workspace
 from tinyconv.backends.numba.convolution import winograd_kernels
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1 << 20
 
 
@@ -22,7 +20,8 @@ class Holdings(NamedTuple):
     """All of it, counted after a garbage collection.
 
     Attributes:
-        resident: MiB of memory that the system counts for this process.
+        own: MiB of resident memory that is nobody else's and no file's.
+        mapped: MiB of files in it, libraries mostly; the system drops what was not used lately.
         threads: that the system counts, those of libraries included.
         files: open file descriptors.
         pool: MiB of freed arrays that wait to be used again.
@@ -33,7 +32,8 @@ class Holdings(NamedTuple):
         objects: that the garbage collector watches.
     """
 
-    resident: float
+    own: float
+    mapped: float
     threads: int
     files: int
     pool: float
@@ -49,7 +49,8 @@ def holdings() -> Holdings:
     gc.collect()
     objects = gc.get_objects()
     return Holdings(
-        resident=resident_bytes() / _MIB,
+        own=_status("RssAnon"),
+        mapped=_status("RssFile") + _status("RssShmem"),
         threads=len(os.listdir("/proc/self/task")),
         files=len(os.listdir("/proc/self/fd")) - 1,  # the folder that is being listed
         pool=workspace._pool.free_bytes / _MIB,
@@ -61,14 +62,10 @@ def holdings() -> Holdings:
     )
 
 
-def resident_bytes() -> int:
-    """As in `ps`: pages of this process that are in memory."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
-
-
-def python_threads() -> list[str]:
-    """Names of the threads that Python knows."""
-    return sorted(thread.name for thread in threading.enumerate())
+def _status(name: str) -> float:
+    """A line of what the system says about this process, in MiB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
 def _cached(found: Any) -> int:

@@ -143,7 +143,7 @@ class Outcome(NamedTuple):
     def bad(self, steps: int) -> bool:
         """Whether tf.keras got to the end and tinyconv did not, or left weights not finite."""
         lost = len(self.theirs.losses) == steps > len(self.ours.losses) and self.theirs.finite
-        return lost or not self.ours.finite and self.theirs.finite
+        return lost or (not self.ours.finite and self.theirs.finite)
 
     def __str__(self) -> str:
         told = [f"{self.backend:7} {self.run.words}"]

@@ -24,9 +24,7 @@ def test_the_same_configurations_in_every_run():
 @pytest.mark.parametrize("judged_by", ["naive loops", "tf.keras"])
 def test_a_wrong_gradient_is_noticed(monkeypatch, judged_by):
     right = NumbaBackend.max_pool_backward
-    monkeypatch.setattr(
-        NumbaBackend, "max_pool_backward", lambda *a: np.roll(right(*a), 1, axis=2)
-    )
+    monkeypatch.setattr(NumbaBackend, "max_pool_backward", lambda *a: np.roll(right(*a), 1, axis=2))
     config = next(
         config
         for config in map(draw, range(1000))

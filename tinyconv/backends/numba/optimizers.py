@@ -90,7 +90,9 @@ def adam_loops(
 
 
 sgd_kernel = jit_parallel(sgd_loops)
-rmsprop_kernel = jit_parallel(rmsprop_loops)
+# g / sqrt(s) may not become g times an approximation of 1 / sqrt(s): where s has overflowed that
+# is infinity times 0, and NaN.
+rmsprop_kernel = jit_parallel(rmsprop_loops, fast=False)
 adam_kernel = jit_parallel(adam_loops)
 
 
