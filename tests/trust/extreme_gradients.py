@@ -28,7 +28,9 @@ def checks() -> Iterator[tuple[Subject, float]]:
     """A layer and the size of what it sees."""
     for subject in SUBJECTS:
         for magnitude in MAGNITUDES:
-            yield subject, magnitude
+            # The mean of one sample is the sample, and its gradient 0 but for a rounding.
+            if magnitude <= 1 or subject.shape[0] > 1 or subject.layer[0] != "BatchNormalization":
+                yield subject, magnitude
 
 
 def check(subject: Subject, magnitude: float, backend: str) -> str:

@@ -106,7 +106,9 @@ def _floors(subject: Subject, magnitude: float) -> dict[str, float]:
         return {}
     # dy and x are multiplied by 1 / sqrt(epsilon) before they cancel, if nothing varies.
     stretch = arguments.get("epsilon", 1e-3) ** -0.5
-    return {"dx": stretch, "gamma": 100 * magnitude * stretch}
+    return {
+        "dx": stretch, "gamma": 100 * magnitude * stretch, "moving_variance": magnitude**2,
+    }  # fmt: skip
 
 
 def _of_layer(subject: Subject, x: np.ndarray, dtype: str) -> Callable[[Side], Results]:
@@ -205,6 +207,8 @@ def optimizers(dtype: str) -> Iterator[Job]:
     for cls, arguments in _OPTIMIZERS:
         for pattern in PATTERNS[:6]:
             for magnitude in (*MAGNITUDES, 1e30):
+                if "clipnorm" in str(arguments) and magnitude > 1e18 and dtype == "float32":
+                    continue  # tf.keras' norm overflows; test_extremes.py has tinyconv's
                 yield Job(
                     f"{cls}({arguments}), gradients {pattern} {magnitude:g}, {dtype}",
                     _of_optimizer(cls, arguments, pattern, magnitude, dtype), np.ones(1),

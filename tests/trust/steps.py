@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import random
 import sys
 import time
 from collections.abc import Iterator
@@ -166,11 +167,11 @@ def main() -> int:
     """The long form; 0 if there is no NaN where tf.keras has none."""
     parser = argparse.ArgumentParser(prog="python -m tests.trust.steps")
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--count", type=int, help="runs, spread over all of them")
+    parser.add_argument("--count", type=int, help="runs, drawn from all of them")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of the runs")
     parser.add_argument("--backend", action="append", choices=available_backends())
     options = parser.parse_args()
-    every = runs()
-    chosen = every if options.count is None else every[:: max(1, len(every) // options.count)]
+    chosen = random.Random(options.seed).sample(runs(), options.count or len(runs()))
     started, done, bad, stopped = time.monotonic(), 0, 0, 0
     backends = options.backend or available_backends()
     for outcome in campaign(chosen, options.steps, backends):

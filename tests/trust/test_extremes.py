@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from parity.sides import Tinyconv
 from tests.trust.extreme_jobs import PARTS
 from tests.trust.extreme_values import verdict
 from tests.trust.extremes import campaign, gradients
+from tinyconv.backends import available_backends
+from tinyconv.optimizers import SGD
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -18,6 +21,17 @@ def test_as_tf_keras_or_better(part):
 def test_gradients_agree_with_difference_quotients():
     outcome = gradients(stride=17)
     assert not outcome.red, "\n".join(outcome.red)
+
+
+@pytest.mark.parametrize("argument", ["clipnorm", "global_clipnorm"])
+@pytest.mark.parametrize("backend", available_backends())
+def test_a_norm_whose_squares_overflow_is_clipped(backend, argument):
+    """tf.keras takes no step, or has NaN."""
+    side, start = Tinyconv(backend), [np.zeros(2, "float32")]
+    optimizer = SGD(1.0, **{argument: 1.0})
+    with side.precision("float32"):
+        (moved,) = side.optimize(optimizer, start, [[np.array([3e25, -4e25], "float32")]])
+    np.testing.assert_allclose(moved, [-0.6, 0.8], rtol=1e-6)
 
 
 def test_verdicts():

@@ -49,7 +49,7 @@ def rmsprop_loops(
     zero = param.dtype.type(0)
     for i in prange(param.size):
         g = grad[i]
-        s = rho * square[i] + rest * g * g
+        s = rho * square[i] + rest * (g * g)
         s = zero if s < tiny else s
         square[i] = s
         s += epsilon
