@@ -14,8 +14,8 @@ from tests.trust.soak import grown, soak
 
 found = soak({backend!r}, rounds=12, images=32, sizes=2, between=0)
 assert len(found) == 12, len(found)
-# In seconds memory does not settle to 1 %: it goes up and down by 10 MiB of 130.
-print(grown(found, allowed=0.1), [round(each.own) for each in found])
+# In seconds memory does not settle to 1 %: it goes up and down by a sixth.
+print(grown(found, allowed=0.25), [round(each.own) for each in found])
 """
 
 
@@ -35,6 +35,6 @@ def test_what_counts_as_grown():
     assert grown([steady] * 20) == []
     assert growth([steady] * 20)["files"] == (7, 7)
     leaking = [steady._replace(own=100.0 + i, files=7 + (i > 18)) for i in range(20)]
-    assert [words.split(":")[0] for words in grown(leaking)] == ["own", "files"]
+    assert [words.split(":")[0] for words in grown(leaking)] == ["own, low", "own, high", "files"]
     slow = [steady._replace(own=100.0 + 0.02 * i) for i in range(20)]
     assert grown(slow) == []
