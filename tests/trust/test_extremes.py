@@ -13,7 +13,7 @@ from tinyconv.optimizers import SGD
 
 @pytest.mark.parametrize("part", PARTS)
 def test_as_tf_keras_or_better(part):
-    outcome = campaign([part], stride={"layers": 23, "inputs": 5}.get(part, 7))
+    outcome = campaign([part], stride={"layers": 53, "inputs": 5}.get(part, 7))
     assert not outcome.red, "\n".join(outcome.red)
     assert outcome.count
 
