@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 
 import numpy as np
 import pytest
@@ -269,3 +270,44 @@ def test_a_configuration_makes_new_layers():
     twin = Model.from_config(model.get_config())
     assert not {id(layer) for layer in model.layers} & {id(layer) for layer in twin.layers}
     assert not np.array_equal(twin.get_weights()[0], model.get_weights()[0])
+
+
+def test_a_long_chain_in_any_order_is_drawn_soon():
+    """Backwards each layer waits for the one behind it."""
+    x = Input((2,))
+    y = x
+    for number in range(400):
+        y = layers.ReLU(name=f"r{number}")(y)
+    config = Model(x, y, name="chain").get_config()
+    straight = Functional.from_config(copy.deepcopy(config))
+    config["layers"].reverse()
+    begun = time.process_time()
+    backwards = Functional.from_config(config)
+    assert time.process_time() - begun < 2
+    assert backwards.get_config() == straight.get_config()
+
+
+def test_calls_wait_for_those_before_them():
+    x, shared = Input((2,)), layers.Dense(2, name="shared")
+    config = Model(x, shared(shared(x))).get_config()
+    entry = next(each for each in config["layers"] if each["name"] == "shared")
+    first, second = entry["inbound_nodes"]
+    second["inputs"] = [["shared", 1, 0]]
+    with pytest.raises(ValueError, match=r"circle, .*: shared can't be connected"):
+        Functional.from_config(config)
+    entry["inbound_nodes"] = [second, first]
+    second["inputs"] = [[x.name, 0, 0]]
+    first["inputs"] = [["shared", 0, 0]]
+    assert len(Functional.from_config(config).calls) == 2
+
+
+def test_a_configuration_with_two_layers_of_one_name():
+    config = dense_chain().get_config()
+    config["layers"].append(copy.deepcopy(config["layers"][-1]))
+    with pytest.raises(ValueError, match="two layers of one name"):
+        Functional.from_config(config)
+
+
+def dense_chain():
+    x = Input((2,))
+    return Model(x, layers.Dense(2, name="one")(x))

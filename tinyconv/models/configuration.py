@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from tinyconv.layers.base import Layer
 from tinyconv.layers.symbolic import SymbolicTensor
 
 Custom = Mapping[str, Any] | None
+_Place = tuple[str, int, int]  # layer, number of the call, number of the output
 
 
 def entry(layer: Layer) -> dict[str, Any]:
@@ -76,35 +78,36 @@ def redraw(
         entry.get("name", entry["config"].get("name")): layer_from(entry, custom_objects)
         for entry in values["layers"]
     }
-    tensors: dict[tuple[str, int, int], SymbolicTensor] = {}
-    waiting: list[tuple[str, int, Mapping[str, Any]]] = []
+    if len(made) < len(values["layers"]):
+        raise ValueError("the graph has two layers of one name")
+    tensors: dict[_Place, SymbolicTensor] = {}
+    ready: deque[_Call] = deque()
     for entry in values["layers"]:
         name = entry.get("name", entry["config"].get("name"))
         if not entry["inbound_nodes"]:
             tensors[name, 0, 0] = made[name].output
-        waiting += [(name, number, call) for number, call in enumerate(entry["inbound_nodes"])]
-    counts = dict.fromkeys(made, 0)
-    while waiting:
-        left = []
-        for name, number, call in waiting:
-            places = [_place(place) for place in call["inputs"]]
-            ready = number == counts[name] and all(place in tensors for place in places)
-            if not ready:
-                left.append((name, number, call))
-                continue
-            taken = [tensors[place] for place in places]
-            listed = call.get("listed", len(taken) > 1)
-            made[name](taken if listed else taken[0], training=call.get("training"))
-            for tensor in made[name].nodes[-1].outputs:
-                tensors[name, number, tensor.index] = tensor
-            counts[name] += 1
-        if len(left) == len(waiting):
-            names = sorted({name for name, _, _ in left})
-            raise ValueError(
-                "the graph goes round in a circle, or refers to a layer that is not there: "
-                f"{', '.join(names)} can't be connected"
-            )
-        waiting = left
+        ready += [_Call(name, number, call) for number, call in enumerate(entry["inbound_nodes"])]
+    blocked: defaultdict[_Place, list[_Call]] = defaultdict(list)  # by what they wait for
+    while ready:
+        call = ready.popleft()
+        wanted = next((place for place in call.needs if place not in tensors), None)
+        if wanted is not None:
+            blocked[wanted].append(call)
+            continue
+        taken = [tensors[place] for place in call.places]
+        listed = call.values.get("listed", len(taken) > 1)
+        layer = made[call.name]
+        layer(taken if listed else taken[0], training=call.values.get("training"))
+        for tensor in layer.nodes[-1].outputs:
+            place = call.name, call.number, tensor.index
+            tensors[place] = tensor
+            ready += blocked.pop(place, ())
+    if blocked:
+        names = sorted({call.name for calls in blocked.values() for call in calls})
+        raise ValueError(
+            "the graph goes round in a circle, or refers to a layer that is not there: "
+            f"{', '.join(names)} can't be connected"
+        )
     try:
         return tuple(  # type: ignore[return-value]
             [tensors[_place(place)] for place in values[key]]
@@ -114,6 +117,16 @@ def redraw(
         raise ValueError(f"the graph has no output {missing} of a layer") from None
 
 
-def _place(place: Any) -> tuple[str, int, int]:
+class _Call:
+    """One call of a layer, and what must be there before it: its inputs and the call before."""
+
+    def __init__(self, name: str, number: int, values: Mapping[str, Any]) -> None:
+        self.name, self.number, self.values = name, number, values
+        self.places = [_place(place) for place in values["inputs"]]
+        before = [(name, number - 1, 0)] if number else []
+        self.needs = iter([*self.places, *before])  # gone through once: what is there stays
+
+
+def _place(place: Any) -> _Place:
     name, node, index = place
     return str(name), int(node), int(index)

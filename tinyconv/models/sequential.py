@@ -39,12 +39,17 @@ class Sequential(Model):
         if isinstance(layers, Layer) or others:
             raise TypeError(f"{self!r}: expected a list of layers. Received: {layers!r}")
         for layer in layers or ():
-            self.add(layer)
+            self._append(layer)
+        self._sort()
 
     # ---- construction ---------------------------------------------------------
 
     def add(self, layer: Any) -> None:
         """Append a layer."""
+        self._append(layer)
+        self._sort()
+
+    def _append(self, layer: Any) -> None:
         if isinstance(layer, SymbolicTensor) and isinstance(layer.node.layer, InputLayer):
             layer = layer.node.layer
         if not isinstance(layer, Layer):
@@ -97,6 +102,7 @@ class Sequential(Model):
             raise ValueError(f"{self!r}: the model has no layers; add one first")
         if not self.inputs:
             self._begin(tuple(input_shape), self.layers)
+            self._sort()
         self.built = True
 
     def unbuild(self) -> None:
@@ -137,7 +143,10 @@ class Sequential(Model):
             raise
         self.outputs = outputs
         self.calls += made
-        self._graph = Graph(self.inputs, self.outputs, self.calls)
+
+    def _sort(self) -> None:
+        """Make the graph of the calls so far; once for many layers, since it goes over all."""
+        self._graph = Graph(self.inputs, self.outputs, self.calls) if self.calls else None
 
     @property
     def graph(self) -> Graph:

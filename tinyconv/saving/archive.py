@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinyconv.saving import optimizer_state, revive, to_keras, weights_h5
 from tinyconv.saving.errors import FileError, naming
-from tinyconv.saving.hdf5 import check_expansion, made, reading
+from tinyconv.saving.hdf5 import made, reading
+from tinyconv.saving.inspection import check_expansion
 from tinyconv.saving.legacy_h5 import KERAS_VERSION
 from tinyconv.saving.matching import Matches
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tinyconv.models.model import Model
 
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
-_LONGEST_JSON = 16 << 20  # bytes; that of ResNet152 has 0.4 MB
 _RECORD = "tinyconv_input_record"  # in the metadata, which Keras does not read
 
 
@@ -98,9 +98,10 @@ def _read(file: Path, archive: zipfile.ZipFile, name: str) -> bytes:
         raise FileError(f"{file}: the archive holds no {name}") from None
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise FileError(f"{file}: {name} is compressed in an unusual way: refused")
-    check_expansion(file, name, info.file_size, info.compress_size)
-    if name != _WEIGHTS and info.file_size > _LONGEST_JSON:
-        raise FileError(f"{file}: {name} has {info.file_size:,} bytes: refused")
+    # What it says of its packed size may be a lie, the size of the file is none.
+    check_expansion(file, name, info.file_size, file.stat().st_size)
+    if name != _WEIGHTS:
+        revive.check_length(file, name, info.file_size)
     with archive.open(info) as entry:
         return entry.read(info.file_size + 1)  # what it declares, whatever it would unpack to
 

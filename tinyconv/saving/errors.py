@@ -7,9 +7,28 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+_LONGEST = 2000  # characters of a message
+
 
 class FileError(ValueError):
-    """A saved file is damaged, hostile, or does not fit; the message begins with its name."""
+    """A saved file is damaged, hostile, or does not fit; the message begins with its name.
+
+    What it quotes from the file is shortened, and what a terminal would obey is spelled out.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_shown(message))
+
+
+def _shown(message: str) -> str:
+    if len(message) > _LONGEST:
+        half = _LONGEST // 2
+        left = f"{len(message) - _LONGEST:,} characters"
+        message = f"{message[:half]} [... {left} ...] {message[-half:]}"
+    if message.isprintable():
+        return message
+    plain = (each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in message)
+    return "".join(plain)
 
 
 def told_of_url(path: object) -> str:

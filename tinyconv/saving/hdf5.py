@@ -1,24 +1,17 @@
-"""HDF5 files: made in memory, and looked through before a value is read from one.
-
-A file is what somebody else wrote. Before anything is read from it, every object in it is
-visited: links may not lead to other files, and the declared sizes must be in proportion to
-the size of the file, because a few bytes can declare an array of a terabyte.
-"""
+"""HDF5 files: made in memory, and looked through before a value is read from one."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tinyconv.saving import heaps
-from tinyconv.saving.errors import FileError, naming
+from tinyconv.saving.errors import naming
+from tinyconv.saving.inspection import look_through
 
-_FREE = 64 << 20  # bytes that any file may ask for
-_EXPANSION = 10  # times its own size that a file may ask for beyond that
 _NAMES_AN_ATTRIBUTE = 1000  # an attribute holds 64 KiB; Keras splits longer lists too
 
 
@@ -29,15 +22,6 @@ def h5py_module() -> Any:
     except ImportError:
         raise ImportError('these files need h5py: pip install "tinyconv[files]"') from None
     return h5py
-
-
-def check_expansion(file: Path, what: str, asked: int, stored: int) -> None:
-    """Raise FileError where `stored` bytes ask for more memory than is believable."""
-    if asked > _FREE + _EXPANSION * stored:
-        raise FileError(
-            f"{file}: {what} asks for {asked:,} bytes of memory, and there are {stored:,} bytes "
-            "in the file: refused"
-        )
 
 
 def made(fill: Callable[[Any], None]) -> memoryview:
@@ -63,53 +47,17 @@ def reading(file: Path, content: bytes | None = None) -> Iterator[Any]:
     h5py = h5py_module()
     if content is None and not file.is_file():
         raise FileNotFoundError(f"no file {file}")
-    heaps.check(file, content)
+    longest = heaps.check(file, content)
     try:
         h5 = h5py.File(file if content is None else io.BytesIO(content), "r")
     except Exception as error:  # HDF5 fails in many ways on bytes that are none
         raise OSError(f"{file} is not a readable HDF5 file: {error}") from None
     with naming(file):
         try:
-            _look_through(file, h5, file.stat().st_size if content is None else len(content))
+            look_through(file, h5, file.stat().st_size, longest)
             yield h5
         finally:
             h5.close()
-
-
-def _look_through(file: Path, h5: Any, size: int) -> None:
-    """Raise FileError for links, for arrays kept elsewhere, and for sizes that can't be true."""
-    h5py = h5py_module()
-    groups, seen, asked = [h5], {h5py.h5o.get_info(h5.id).addr}, 0
-    while groups:
-        group = groups.pop()
-        _check_attributes(file, group, size)
-        for name in group:
-            place = f"{group.name.rstrip('/')}/{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise FileError(f"{file}: {place} is a link to another place: refused")
-            member = group[name]
-            address = h5py.h5o.get_info(member.id).addr
-            if address in seen:
-                raise FileError(f"{file}: {place} is a second name of another object: refused")
-            seen.add(address)
-            if isinstance(member, h5py.Group):
-                groups.append(member)
-                continue
-            if not isinstance(member, h5py.Dataset) or member.dtype.kind not in "fiub":
-                raise FileError(f"{file}: {place} is not an array of numbers: refused")
-            if member.external or member.is_virtual:
-                raise FileError(f"{file}: {place} keeps its values in another file: refused")
-            # A compressed chunk is unpacked whole, however small the array.
-            values = max(math.prod(member.shape or ()), math.prod(member.chunks or ()))
-            asked += values * member.dtype.itemsize
-            check_expansion(file, place, asked, size)
-
-
-def _check_attributes(file: Path, group: Any, size: int) -> None:
-    for name in group.attrs:
-        attribute = group.attrs.get_id(name)
-        asked = math.prod(attribute.shape) * attribute.dtype.itemsize
-        check_expansion(file, f"attribute {name!r} of {group.name}", asked, size)
 
 
 def write_names(group: Any, attribute: str, names: Sequence[str]) -> None:

@@ -20,6 +20,8 @@ from tinyconv.saving.errors import FileError
 if TYPE_CHECKING:
     from tinyconv.models.model import Model
 
+_MOST_STEPS = 2**63  # what the files hold them in
+
 # For each optimizer: its slots with Keras' names. The slots of one group alternate,
 # parameter by parameter; the groups follow each other.
 _ORDER: dict[str, list[list[tuple[str, str]]]] = {
@@ -91,6 +93,8 @@ def prepare(
     values = [np.asarray(each[()]) for each in found[:head]]
     if not all(value.shape == () and 0 <= value < np.inf for value in values):
         raise FileError(f"{file}: {optimizer.name}: steps and learning rate must be numbers >= 0")
+    if not (values[0] < _MOST_STEPS and values[0] == int(values[0])):
+        raise FileError(f"{file}: {optimizer.name}: no number of steps: {values[0]}")
     slots: list[tuple[int, str, Any]] = []
     for (index, slot, keras_name), dataset in zip(places, found[head:], strict=False):
         dataset = old[slot][index] if old else dataset

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from tinyconv.models.model import Model
 
 
+_LONGEST_JSON = 4 << 20  # bytes; that of ResNet152 has 0.4 MB
+_MOST_LAYERS = 10_000  # ResNet152 has 515
+
+
+def check_length(file: Path, name: str, length: int) -> None:
+    """Raise FileError for JSON that is longer than that of any model: it becomes 50 times that."""
+    if length > _LONGEST_JSON:
+        raise FileError(f"{file}: {name} has {length:,} bytes: refused")
+
+
 def model_from(
     file: Path, entry: Any, weights: Any, custom_objects: Mapping[str, Any] | None
 ) -> Model:
@@ -30,7 +40,9 @@ def model_from(
 
     if not isinstance(entry, Mapping) or "class_name" not in entry:
         raise FileError(f"{file}: the configuration describes no model")
-    _check_layers(entry, custom_objects or {})
+    layers = _check_layers(entry, custom_objects or {})
+    if layers > _MOST_LAYERS:
+        raise FileError(f"{file}: a model of {layers:,} layers: refused")
     with initializers.blank(_values_in(weights)):
         model = configuration.layer_from(from_keras.layer_entry(entry), custom_objects)
     if not isinstance(model, Model):
@@ -38,8 +50,8 @@ def model_from(
     return model
 
 
-def _check_layers(entry: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> None:
-    """Raise ValueError for a layer of Keras' own that tinyconv does not have."""
+def _check_layers(entry: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> int:
+    """Raise ValueError for a layer of Keras' own that tinyconv does not have; count all layers."""
     from tinyconv import layers, models
 
     name, values = str(entry["class_name"]), entry["config"]
@@ -57,8 +69,8 @@ def _check_layers(entry: Mapping[str, Any], custom_objects: Mapping[str, Any]) -
             "tinyconv does not support it; a class of your own must be passed: "
             f"custom_objects={{{name!r}: {name}}}"
         )
-    for inner in values.get("layers", ()) if isinstance(values, Mapping) else values:
-        _check_layers(inner, custom_objects)
+    inside = values.get("layers", ()) if isinstance(values, Mapping) else values
+    return 1 + sum(_check_layers(inner, custom_objects) for inner in inside)
 
 
 def _values_in(group: Any) -> int:

@@ -44,7 +44,8 @@ def pack(model: Model, include_optimizer: bool) -> memoryview:
 def unpack(file: Path, custom_objects: Mapping[str, Any] | None, compile: bool) -> Model:
     """The model; see `tinyconv.saving.load_model`."""
     with reading(file) as h5:
-        entry, settings = _attribute(h5, "model_config"), _attribute(h5, "training_config")
+        entry = _attribute(file, h5, "model_config")
+        settings = _attribute(file, h5, "training_config")
         if entry is None:
             raise FileError(
                 f"{file}: there is no model in it. If it is a file of weights, build the model and "
@@ -64,9 +65,13 @@ def unpack(file: Path, custom_objects: Mapping[str, Any] | None, compile: bool) 
                 file, model, settings,
                 lambda: optimizer_state.prepare(file, model, names, found) if state else None,
             )  # fmt: skip
-        revive.records_from_json(model, _attribute(h5, _RECORD))
+        revive.records_from_json(model, _attribute(file, h5, _RECORD))
     return model
 
 
-def _attribute(h5: Any, name: str) -> Any:
-    return json.loads(text(h5.attrs[name])) if name in h5.attrs else None
+def _attribute(file: Path, h5: Any, name: str) -> Any:
+    if name not in h5.attrs:
+        return None
+    content = text(h5.attrs[name])
+    revive.check_length(file, name, len(content))
+    return json.loads(content)
