@@ -166,6 +166,32 @@ def test_junk_in_the_options_of_a_run_is_named(change, message, tmp_path, capsys
     assert run_state.unfinished(tmp_path, tmp_path) == (tmp_path, GOOD)
 
 
+def test_what_is_no_option_is_shortened(tmp_path, capsys):
+    (tmp_path / "run.json").write_text(json.dumps({**GOOD, "seed": "\x1b[2J" * 9999}))
+    with pytest.raises(typer.Exit):
+        run_state.unfinished(tmp_path, tmp_path)
+    told = capsys.readouterr().err
+    assert "run.json is damaged: seed: expected a whole number" in told
+    assert len(told) < 1000
+    assert "\x1b" not in told
+
+
+@pytest.mark.parametrize("place", ["history.csv", "backup/backup.npz", "run.json"])
+@pytest.mark.parametrize("kind", [os.symlink, os.link])
+def test_a_run_whose_files_are_those_of_others_is_not_resumed(place, kind, tmp_path, capsys):
+    folder, other = tmp_path / "run", tmp_path / "notes.txt"
+    (folder / "backup").mkdir(parents=True)
+    other.write_text(json.dumps(GOOD))
+    (folder / "run.json").write_text(json.dumps(GOOD))
+    assert run_state.unfinished(tmp_path, None) == (folder, GOOD)
+    (folder / place).unlink(missing_ok=True)
+    kind(other, folder / place)
+    for given in (folder, None):
+        with pytest.raises(typer.Exit):
+            run_state.unfinished(tmp_path, given)
+        assert f"{place} is a link to another file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["[]", "null", "3", json.dumps(list(GOOD)), "[" * 9999])
 def test_options_of_a_run_that_are_none(content, tmp_path, capsys):
     (tmp_path / "run.json").write_text(content)

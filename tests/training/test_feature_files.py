@@ -13,7 +13,7 @@ from tests.training.frozen_bases import CLOSE, X, Y, assert_same_training, like_
 from tests.training.models import assert_same_weights
 from tinyconv.callbacks import LambdaCallback
 from tinyconv.saving.errors import FileError
-from tinyconv.training import feature_store, frozen
+from tinyconv.training import feature_file, feature_store, frozen
 from tinyconv.training.feature_file import FILE_NAME
 
 # ---- memory and disk ------------------------------------------------------------
@@ -196,3 +196,25 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tm
     os.utime(left, (long_ago, long_ago))
     trained(like_vgg, cached=tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / FILE_NAME, unfinished])
+
+
+def test_a_file_of_a_hundred_thousand_kinds(tmp_path):
+    """Each would be compared with all before it."""
+    kinds = ",".join(f'[["<f4",[{n}]]]' for n in range(50_000))
+    path = tmp_path / FILE_NAME
+    path.write_text(
+        f'tinyconv frozen features 1\n{{"fingerprint": "f", "kinds": [{kinds}], "rows": 0}}\n'
+    )
+    store = feature_store.FeatureStore(1 << 20, tmp_path)
+    begun = time.process_time()
+    assert "features of 50,000 kinds" in feature_file.read_features(path, "f", store)
+    assert time.process_time() - begun < 2
+    assert not len(store)
+
+
+def test_a_pipe_is_left_alone(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        return  # Windows has none
+    os.mkfifo(tmp_path / FILE_NAME)
+    with pytest.raises(FileError, match="was not written by this version"):
+        feature_file.check_file(tmp_path / FILE_NAME)

@@ -107,9 +107,12 @@ class CSVLogger(Callback):
         """Forget the rows that came after; training writes them again.
 
         Raises:
-            ValueError: if rows are missing.
+            ValueError: if rows are missing, or for what is no such state.
         """
-        size = self.filename.stat().st_size
+        size, keys = self.filename.stat().st_size, state["keys"]
+        named = keys is None or (isinstance(keys, list) and all(isinstance(k, str) for k in keys))
+        if not named or type(state["size"]) is not int or state["size"] < 0:
+            raise ValueError(f"CSVLogger: {self.filename}: no state of it. Received: {state!r}")
         if size < state["size"]:
             raise ValueError(
                 f"CSVLogger: {self.filename} has {size} bytes, and had {state['size']} when the "

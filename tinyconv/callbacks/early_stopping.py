@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinyconv.backends.base import Array
 from tinyconv.callbacks.base import Callback, Logs
 from tinyconv.callbacks.monitor import Monitor, number
@@ -84,7 +86,15 @@ class EarlyStopping(Callback):
         return {"best": self.monitor.best, **{name: getattr(self, name) for name in _KEPT}}
 
     def set_state(self, state: Logs) -> None:
-        """Go on waiting from there."""
+        """Go on waiting from there.
+
+        Raises:
+            ValueError: for best weights of another model.
+        """
+        best = state["best_weights"]
+        shapes = [variable.shape for variable in self.model.weights]
+        if best is not None and [np.shape(each) for each in best] != shapes:
+            raise ValueError("EarlyStopping: its best weights are not of this model")
         self.monitor.best = state["best"]
         for name in _KEPT:
             setattr(self, name, state[name])

@@ -34,6 +34,13 @@ class History(Callback):
         return {"epoch": self.epoch, "history": self.history, "epochs": self.epochs}
 
     def set_state(self, state: Logs) -> None:
-        """Go on from there."""
-        self.epoch, self.history = list(state["epoch"]), dict(state["history"])
-        self.epochs = dict(state["epochs"])
+        """Go on from there.
+
+        Raises:
+            ValueError: unless every name has a list of values and one of their epochs.
+        """
+        values, epochs = state["history"], state["epochs"]
+        lists = [*values.values(), *epochs.values()]
+        if not all(isinstance(each, list) for each in lists) or set(values) != set(epochs):
+            raise ValueError("History: expected a list of values and one of epochs for each name")
+        self.epoch, self.history, self.epochs = list(state["epoch"]), dict(values), dict(epochs)

@@ -8,6 +8,7 @@ executed.
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -48,6 +49,8 @@ def read_state(path: Path) -> dict[str, Any]:
         FileNotFoundError: if there is no such file.
     """
     size = os.stat(path).st_size
+    if not path.is_file():  # a pipe would keep its reader waiting
+        raise FileError(f"{path} is no file")
     try:
         with zipfile.ZipFile(path) as entries:
             # Nothing is packed in such a file, so no entry can be larger than the file is.
@@ -57,11 +60,27 @@ def read_state(path: Path) -> dict[str, Any]:
             damaged = entries.testzip()
             if damaged is not None:
                 raise ValueError(f"the entry {damaged!r} is damaged")
-        with np.load(path, allow_pickle=False) as entries:
-            return _filled(json.loads(entries[_STATE].tobytes()), entries)
+            for entry in entries.infolist():
+                _check_size(entries, entry)
+        with np.load(path, allow_pickle=False) as arrays:
+            return _filled(json.loads(arrays[_STATE].tobytes()), arrays, set())
     except Exception as error:  # a damaged file can fail in any of a dozen ways
         reason = f"it has no entry {error}" if isinstance(error, KeyError) else error
         raise FileError(f"{path} is damaged, or no backup of tinyconv: {reason}") from error
+
+
+def _check_size(entries: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Raise ValueError unless the array is as long as its header says: memory is taken by it."""
+    with entries.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0
+        }.get(version)  # fmt: skip
+        if read is None:
+            raise ValueError(f"the entry {entry.filename!r} is of a version that is not known")
+        shape, _, dtype = read(file)
+        if math.prod(shape) * dtype.itemsize != entry.file_size - file.tell():
+            raise ValueError(f"the entry {entry.filename!r} has not the size of {dtype} {shape}")
 
 
 def _plain(value: Any, where: str, arrays: list[Array]) -> Any:
@@ -89,16 +108,20 @@ def _plain(value: Any, where: str, arrays: list[Array]) -> Any:
     )
 
 
-def _filled(value: Any, entries: Any) -> Any:
-    """The value with its arrays again."""
+def _filled(value: Any, entries: Any, used: set[str]) -> Any:
+    """The value with its arrays again, each in one place: one named everywhere fills the memory."""
     if isinstance(value, list):
-        return [_filled(each, entries) for each in value]
+        return [_filled(each, entries, used) for each in value]
     if not isinstance(value, dict):
         return value
     if _ARRAY in value:
-        array = entries[str(value[_ARRAY])]
+        name = str(value[_ARRAY])
+        if name in used:
+            raise ValueError(f"the entry {name!r} is named twice")
+        used.add(name)
+        array = entries[name]
         return array[()] if value["scalar"] else array
     return {
-        key[1:] if key.startswith("<") else key: _filled(each, entries)
+        key[1:] if key.startswith("<") else key: _filled(each, entries, used)
         for key, each in value.items()
     }

@@ -113,6 +113,11 @@ def check_state(
         )
     if state["position"]["step"] and None not in (params.get("steps"), state["steps"]):
         same("steps an epoch", params["steps"], state["steps"])
+    if params.get("steps") is not None and state["position"]["step"] > params["steps"]:
+        raise FileError(
+            f"{file}: position.step: expected at most the {params['steps']} steps of an epoch. "
+            f"Received: {state['position']['step']}"
+        )
     for callback, kept in _claimed(state, callbacks):
         if kept:
             check_like(file, f"the callback {type(callback).__name__}", callback, kept)

@@ -6,6 +6,7 @@ import contextlib
 import enum
 import json
 import os
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,22 @@ def unfinished(out: Path, folder: Path | None) -> tuple[Path, dict[str, Any]]:
         options = _read(folder)
         if options[_FINISHED]:
             raise _failure(f"the run in {folder} has finished: nothing is left to resume")
-        return folder, options
+        return _without_links(folder), options
     files = sorted(out.glob(f"*/{_FILE}"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in files:
         options = _read(file.parent)
         if not options[_FINISHED]:
-            return file.parent, options
+            return _without_links(file.parent), options
     ended = " (all there have finished)" if files else ""
     raise _failure(f"no unfinished run in {out}/{ended}. Start one with: tinyconv train")
+
+
+def _without_links(folder: Path) -> Path:
+    """The folder; typer.Exit where a file in it is another one: it would be overwritten."""
+    for file in (*folder.iterdir(), *folder.glob(f"{BACKUP}/*")):
+        if file.is_symlink() or (file.is_file() and file.stat().st_nlink > 1):
+            raise _failure(f"{file} is a link to another file: such a run is not resumed")
+    return folder
 
 
 def reached(folder: Path, options: dict[str, Any]) -> str:
@@ -133,7 +142,7 @@ def _wrong(options: Any) -> str | None:
             fits = fits or (name == "limit" and value is None)
             expected = f"a whole number, at least {LEAST[name]}"
         if not fits:
-            return f"{name}: expected {expected}. Received: {value!r}"
+            return f"{name}: expected {expected}. Received: {reprlib.repr(value)}"
     return None
 
 

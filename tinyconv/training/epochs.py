@@ -49,6 +49,8 @@ class Epochs:
 
     def go_to(self, position: Position) -> None:
         """Leave out what an earlier run of this training has seen."""
+        if position.epoch >= self.last:
+            return  # nothing is left to do, however many passes that were
         done, passes, skip = position.epoch - self.first, 0, position.step
         if self.given is None:
             passes = done

@@ -23,6 +23,7 @@ KEY_BYTES = 16
 _FIRST_LINE = b"tinyconv frozen features 1\n"
 _PREFIX = struct.Struct(f"<{KEY_BYTES}sII")
 _LONGEST_LINE = 1 << 20
+_MOST_KINDS = 1000  # shapes of samples; each is compared with those before it
 _DTYPES = ("<f4", "<f8", ">f4", ">f8")
 
 
@@ -30,12 +31,16 @@ def check_file(path: Path) -> None:
     """Raise FileError for a file that is not ours: it would be overwritten."""
     if not path.exists():
         return
-    with open(path, "rb") as file:
-        if file.read(len(_FIRST_LINE)) != _FIRST_LINE:
-            raise FileError(
-                f"{path} was not written by this version of tinyconv, so it is left alone. "
-                "Give cache_frozen_features another folder, or delete the file"
-            )
+    if path.is_file():
+        with open(path, "rb") as file:
+            ours = file.read(len(_FIRST_LINE)) == _FIRST_LINE
+    else:  # a folder, or a pipe that would keep its reader waiting
+        ours = False
+    if not ours:
+        raise FileError(
+            f"{path} was not written by this version of tinyconv, so it is left alone. "
+            "Give cache_frozen_features another folder, or delete the file"
+        )
 
 
 def read_features(path: Path, fingerprint: str, store: FeatureStore) -> str | None:
@@ -53,6 +58,8 @@ def read_features(path: Path, fingerprint: str, store: FeatureStore) -> str | No
             header = json.loads(file.readline(_LONGEST_LINE))
             if header["fingerprint"] != fingerprint:
                 return "it holds the features of other weights or layers"
+            if len(header["kinds"]) > _MOST_KINDS:
+                raise ValueError(f"features of {len(header['kinds']):,} kinds")
             for kind in header["kinds"]:
                 store.number_of(_checked(kind))
             end = os.fstat(file.fileno()).st_size

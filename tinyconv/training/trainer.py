@@ -108,10 +108,11 @@ class Trainer(Inference):
         data, validation = self._validation(
             data, validation_data, validation_split, batch_size, validation_batch_size
         )
-        validated = [e for e in range(initial_epoch, epochs) if (e + 1) % validation_freq == 0]
+        first = -(-(initial_epoch + 1) // validation_freq) * validation_freq - 1
+        validated = range(first, epochs, validation_freq)  # there may be a billion epochs
         if validation is not None:
             check_steps(self, validation, validation_steps, "validation_steps")
-            if not validation.restarts and validation_steps is None and len(validated) > 1:
+            if not validation.restarts and validation_steps is None and validated[1:]:
                 raise ValueError(
                     f"{self!r}: validation_data is an iterator, which can be gone through only "
                     f"once, and is asked for {len(validated)} times: give validation_steps, or "
