@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 
 import tinyconv
 from tinyconv.data import cats_vs_dogs
+from tinyconv.saving.errors import FileError
 
 REAL = os.environ.get("TFDS_DATA_DIR", "")
 
@@ -129,6 +130,37 @@ def test_a_damaged_file_stops_the_stream(tfds_folder, tmp_path):
         (target / file.name).write_bytes(content)
     with pytest.raises(tf.errors.DataLossError):
         listed(cats_vs_dogs.load(data_dir=tmp_path))
+
+
+@pytest.fixture
+def copied(tfds_folder, tmp_path):
+    """A copy that may be damaged: the folder to give, and that of the version inside it."""
+    shutil.copytree(tfds_folder, tmp_path / "set")
+    return tmp_path / "set", next((tmp_path / "set" / "cats_vs_dogs").iterdir())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[" * 99_999, b'{"name": 3}', b'{"splits": [7]}', b"\xff\xfe"]
+)
+def test_a_damaged_description_is_named(copied, content):
+    folder, version = copied
+    (version / "dataset_info.json").write_bytes(content)
+    with pytest.raises((FileError, FileNotFoundError), match="cats_vs_dogs"):
+        listed(cats_vs_dogs.load(data_dir=folder))
+
+
+@pytest.mark.parametrize("way", ["name", "link"])
+def test_files_of_the_set_are_in_its_folder(copied, way, tmp_path):
+    folder, version = copied
+    (file,) = version.glob("*.tfrecord*")
+    file.rename(tmp_path / file.name)
+    if way == "link":
+        file.symlink_to(tmp_path / file.name)
+    else:
+        info = version / "dataset_info.json"
+        info.write_text(info.read_text().replace("{DATASET}", "../../../{DATASET}"))
+    with pytest.raises(FileError, match="is not in the folder of the data set: refused"):
+        listed(cats_vs_dogs.load(data_dir=folder))
 
 
 def test_nothing_is_kept_from_one_pass_to_the_next(tfds_folder, tmp_path):

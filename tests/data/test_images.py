@@ -1,7 +1,10 @@
 """Image files and arrays: as Keras reads and writes them, and what damaged files do."""
 
 import io
+import os
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import keras
@@ -170,7 +173,7 @@ def test_round_trip_loses_nothing(tmp_path):
     ("content", "message"),
     [
         (b"", r"photo\.jpg is empty \(0 bytes\)"),
-        (b"not an image", r"photo\.jpg is not an image in a format that Pillow knows \(12 bytes\)"),
+        (b"not an image", r"photo\.jpg is not an image in a format that is read .* \(12 bytes\)"),
         (b"\x89PNG\r\n\x1a\n" + bytes(40), r"photo\.jpg is"),
     ],
 )
@@ -210,6 +213,51 @@ def test_an_image_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(OSError, match=r"bomb\.png is a damaged image: .*decompression bomb"):
         load_img(tmp_path / "bomb.png")
+
+
+def test_the_pixels_are_counted_before_they_are_read(tmp_path, monkeypatch):
+    """12,000 x 12,000 pixels in four bytes each, and once more in the mode asked for."""
+    header = struct.pack(">2I5B", 12_000, 12_000, 8, 6, 0, 0, 0)
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    for kind, content in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        parts += [struct.pack(">I", len(content)), kind, content, checksum]
+    (tmp_path / "large.png").write_bytes(b"".join(parts))
+    monkeypatch.delattr("PIL.PngImagePlugin.PngImageFile.load_prepare")
+    with (
+        pytest.warns(Image.DecompressionBombWarning),
+        pytest.raises(OSError, match=r"large\.png is a damaged image: .* would take 1,152,000,000"),
+    ):
+        load_img(tmp_path / "large.png")
+
+
+def test_colours_that_are_not_there(tmp_path):
+    """More transparent colours than the palette has: Pillow meets that when it converts."""
+    scene(mode="P").save(tmp_path / "palette.png")
+    content = (tmp_path / "palette.png").read_bytes()
+    at = content.index(b"IDAT") - 4
+    chunk = b"tRNS" + bytes(300)
+    checksum = struct.pack(">I", zlib.crc32(chunk))
+    damaged = content[:at] + struct.pack(">I", 300) + chunk + checksum + content[at:]
+    (tmp_path / "palette.png").write_bytes(damaged)
+    with pytest.raises(OSError, match=r"palette\.png is a damaged image: palette index"):
+        load_img(tmp_path / "palette.png", color_mode="rgba")
+
+
+@pytest.mark.parametrize("format_", ["eps", "ico", "pcx", "pdf"])
+def test_formats_that_start_programs_or_hold_other_files(tmp_path, format_):
+    scene().save(tmp_path / "photo.dat", format=format_)
+    with pytest.raises(OSError, match=r"photo\.dat is not an image in a format that"):
+        load_img(tmp_path / "photo.dat")
+
+
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/zero"), os.mkfifo])
+def test_files_without_an_end(tmp_path, make):
+    if not Path("/dev/zero").exists():
+        return  # Windows has none
+    make(tmp_path / "endless.jpg")
+    with pytest.raises(OSError, match=r"endless\.jpg is a folder or a special file"):
+        load_img(tmp_path / "endless.jpg")
 
 
 def test_missing_files_and_folders(tmp_path):

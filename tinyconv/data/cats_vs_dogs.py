@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyconv.image import height_width
+from tinyconv.saving.errors import naming
 
 CLASS_NAMES = ("cat", "dog")
 
@@ -59,7 +60,9 @@ def load(
     Raises:
         ImportError: if TensorFlow or TFDS is not installed.
         FileNotFoundError: if the data set is missing, saying where it was looked for.
-        ValueError: for a split that does not exist, or a size that is none.
+        ValueError: for a split that does not exist, or a size that is none; a FileError (a
+            ValueError too) for a folder that is damaged or names files elsewhere. At a damaged
+            photograph the stream raises a `tf.errors.OpError`.
     """
     if split is None or isinstance(split, (list, tuple)):
         raise ValueError(
@@ -70,7 +73,8 @@ def load(
     builder = _builder(data_dir, download)
     # TFDS keeps data sets of less than 250 MB in memory, as decoded photographs: ten times that.
     reading = _tfds().ReadConfig(try_autocache=False)
-    photographs = builder.as_dataset(split=split, as_supervised=True, read_config=reading)
+    with naming(Path(builder.data_dir)):
+        photographs = builder.as_dataset(split=split, as_supervised=True, read_config=reading)
     if size is None:
         return photographs
 
@@ -86,7 +90,9 @@ def _builder(data_dir: str | Path | None, download: bool) -> Any:
     tfds = _tfds()
     # TFDS looks at the variable only once, when it is imported.
     folder = data_dir or os.environ.get("TFDS_DATA_DIR") or None
-    builder = tfds.builder("cats_vs_dogs", data_dir=folder)
+    with naming(Path(folder or "~/tensorflow_datasets", "cats_vs_dogs")):
+        builder = tfds.builder("cats_vs_dogs", data_dir=folder)
+        _check_places(builder)
     if download:
         builder.download_and_prepare()
     if not builder.info.splits:
@@ -96,6 +102,17 @@ def _builder(data_dir: str | Path | None, download: bool) -> Any:
             "to the folder that holds cats_vs_dogs."
         )
     return builder
+
+
+def _check_places(builder: Any) -> None:
+    """Raise ValueError if the folder says that its files are elsewhere, or holds links to such."""
+    home = str(builder.data_dir)
+    if "://" in home:
+        return  # a bucket, which has no links
+    for split in builder.info.splits.values():
+        for path in map(Path, split.filepaths):
+            if path.resolve().parent != Path(home).resolve():
+                raise ValueError(f"{path} is not in the folder of the data set: refused")
 
 
 def _tfds() -> Any:

@@ -6,6 +6,7 @@ Pillow decodes, resamples and encodes; it is imported when one of them is called
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ _MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 _GRAY_MODES = ("L", "I;16", "I")
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 _LAYOUTS = ("channels_last", "channels_first")
+# Pillow knows more: some start other programs (EPS), some hold files of others (ICO).
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+_MOST_BYTES = 900 << 20  # of the pixels, as they are in the file and as they are asked for
+_SCRATCH = {"JPEG": 6, "WEBP": 12, "AVIF": 12, "TIFF": 4}  # bytes a pixel that decoders take
 
 
 def load_img(
@@ -46,7 +51,8 @@ def load_img(
         A Pillow image; `img_to_array` makes an array of it.
 
     Raises:
-        OSError: naming the file, if it is missing, empty, damaged or not an image.
+        OSError: naming the file, if it is missing, empty, damaged or not an image, or would
+            take a gigabyte of memory.
         ValueError, TypeError: naming the argument.
         ImportError: if Pillow is not installed.
     """
@@ -60,9 +66,7 @@ def load_img(
             f"load_img: interpolation must be one of {_INTERPOLATIONS}. "
             f"Received: interpolation={interpolation!r}"
         )
-    image = _decode(path)
-    if not (color_mode == "grayscale" and image.mode in _GRAY_MODES):
-        image = image.convert(_MODES[color_mode])
+    image = _decode(path, color_mode)
     if target_size is None:
         return image
     height, width = height_width(target_size, "target_size", "load_img")
@@ -163,28 +167,60 @@ def _pillow() -> Any:
     return Image
 
 
-def _decode(path: Any) -> Image:
-    pillow = _pillow()
+def _decode(path: Any, color_mode: str) -> Image:
+    """The image, its pixels read, in the mode that is asked for."""
+    pillow, mode = _pillow(), _MODES[color_mode]
     if isinstance(path, io.BytesIO):
         content, name = path.getvalue(), "the BytesIO"
     elif isinstance(path, (str, bytes, Path)):
         name = path.decode(errors="replace") if isinstance(path, bytes) else str(path)
-        with open(path, "rb") as file:
-            content = file.read()
+        content = _content(path, name)
     else:
         raise TypeError(
             f"load_img: path must be a path or a BytesIO. Received: {type(path).__name__}"
         )
     try:
-        image = pillow.open(io.BytesIO(content))
-        # Pillow is lazy: it meets most damage only when it reads the pixels.
+        pillow.init()
+        formats = [each for each in _FORMATS if each in pillow.OPEN]  # AVIF is not in every build
+        image = pillow.open(io.BytesIO(content), formats=formats)
+        as_it_is = image.mode == mode or (color_mode == "grayscale" and image.mode in _GRAY_MODES)
+        _check_size(image, () if as_it_is else (mode,))
+        # Pillow is lazy: it meets most damage only when it reads the pixels, or their colours.
         image.load()
+        return image if as_it_is else image.convert(mode)
     except pillow.UnidentifiedImageError as error:
-        told = "is empty" if not content else "is not an image in a format that Pillow knows"
+        told = f"is not an image in a format that is read ({', '.join(_FORMATS)})"
+        told = told if content else "is empty"
         raise OSError(f"load_img: {name} {told} ({len(content):,} bytes)") from error
     except Exception as error:  # Pillow's decoders pass on whatever they stumble over.
         raise OSError(f"load_img: {name} is a damaged image: {error}") from error
-    return image
+
+
+def _content(path: Any, name: str) -> bytes:
+    """What is in a file; a device or a pipe may have no end."""
+    if Path(os.fsdecode(path)).exists() and not Path(os.fsdecode(path)).is_file():
+        raise OSError(f"load_img: {name} is a folder or a special file, no image")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _check_size(image: Any, more: tuple[str, ...]) -> None:
+    """Raise ValueError for an image whose pixels would fill the memory; none is decoded yet.
+
+    Args:
+        more: modes in which they will be in memory besides that of the file.
+    """
+    each = [_bytes_a_pixel(mode) for mode in (image.mode, *more)]
+    size = (sum(each) + _SCRATCH.get(image.format, 0)) * image.width * image.height
+    if size > _MOST_BYTES:
+        raise ValueError(
+            f"{image.width} x {image.height} pixels ({image.mode}) would take {size:,} bytes"
+        )
+
+
+def _bytes_a_pixel(mode: str) -> int:
+    """As Pillow keeps them: colours in four bytes, whatever they are."""
+    return 1 if mode in ("1", "L", "P") else 2 if mode.startswith("I;16") else 4
 
 
 def _middle(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
