@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import reprlib
 from collections.abc import Iterable
 from io import FileIO, StringIO
 from pathlib import Path
@@ -109,17 +110,18 @@ class CSVLogger(Callback):
         Raises:
             ValueError: if rows are missing, or for what is no such state.
         """
-        size, keys = self.filename.stat().st_size, state["keys"]
+        size, kept, keys = self.filename.stat().st_size, state.get("size"), state.get("keys")
         named = keys is None or (isinstance(keys, list) and all(isinstance(k, str) for k in keys))
-        if not named or type(state["size"]) is not int or state["size"] < 0:
-            raise ValueError(f"CSVLogger: {self.filename}: no state of it. Received: {state!r}")
-        if size < state["size"]:
+        if not named or type(kept) is not int or kept < 0:
+            told = reprlib.repr(state)
+            raise ValueError(f"CSVLogger: {self.filename}: no state of it. Received: {told}")
+        if size < kept:
             raise ValueError(
-                f"CSVLogger: {self.filename} has {size} bytes, and had {state['size']} when the "
+                f"CSVLogger: {self.filename} has {size} bytes, and had {kept} when the "
                 "backup was made: rows are missing. Put the file back, or delete the backup"
             )
         self.close()
-        self._keep, self._keys = state["size"], state["keys"]
+        self._keep, self._keys = kept, keys
 
 
 def _cell(value: Any) -> Any:

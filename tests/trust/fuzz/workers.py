@@ -130,7 +130,8 @@ def _judged(reader: Reader, error: BaseException) -> str:
     text = str(error)
     if reader.named and reader.file.name not in text:
         return f"does not name the file: {type(error).__name__}: {text}"
-    if len(text) > 10_000 or not text.replace("\n", "").isprintable():
+    ours = type(error).__module__.startswith(("tinyconv", "builtins"))
+    if ours and (len(text) > 10_000 or not text.replace("\n", "").isprintable()):
         return f"cannot be shown: {text[:200]!r} ... {len(text):,} characters"
     try:
         reader.check_refused()
