@@ -99,8 +99,8 @@ EXAMPLE_LIST = (
         Form("64 photographs", ("--epochs", "1", "--images", "64")),
         (
             Form(
-                "1 epoch of 7, at most 640 photographs a split",
-                ("--epochs", "1", "--images", "640"),
+                "1 epoch of 7, at most 320 photographs a split",
+                ("--epochs", "1", "--images", "320"),
             ),
         ),
     ),
@@ -123,8 +123,8 @@ EXAMPLE_LIST = (
         ),
         (
             Form(
-                "64 photographs a split at most, 1 epoch from scratch, 2 frozen, 1 fine-tuning",
-                (*_TRANSFER, "64", "--epochs", "2", "--fine-tune-epochs", "1",
+                "32 photographs a split at most, 1 epoch from scratch, 2 frozen, 1 fine-tuning",
+                (*_TRANSFER, "32", "--epochs", "2", "--fine-tune-epochs", "1",
                  "--scratch-epochs", "1"),
             ),
         ),
