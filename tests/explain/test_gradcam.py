@@ -9,7 +9,7 @@ import pytest
 
 from tests.explain.models import siamese
 from tinyconv import Input, Model, Sequential, layers, use_backend
-from tinyconv.explain import gradcam, gradcam_values, saliency, saliency_values
+from tinyconv.explain import gradcam, gradcam_values, layer_slopes, saliency, saliency_values
 from tinyconv.explain.heat import coloured, enlarge, overlay
 
 RNG = np.random.default_rng(8)
@@ -36,6 +36,14 @@ def derivative(function: Any, point: np.ndarray, index: int) -> np.ndarray:
     steps = h * np.eye(size).reshape(size, *point.shape[1:])
     right, left = np.asarray(function(point + steps)), np.asarray(function(point - steps))
     return ((right - left)[:, index] / (2 * h)).reshape(point.shape[1:])
+
+
+def test_slopes_of_the_layers_are_numeric_derivatives() -> None:
+    model, _, head, maps_of = parts()
+    found = layer_slopes(model, X, 1)
+    assert set(found) == {"first", "last", "pool", "flat", "hidden", "logits", "p"}
+    expected = derivative(head, np.asarray(maps_of(X)), 1)
+    np.testing.assert_allclose(found["last"][0], expected, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])

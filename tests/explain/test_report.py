@@ -139,6 +139,21 @@ def test_models_without_maps_or_classes(tmp_path: Path) -> None:
     assert "im2col" in page.text
 
 
+def test_a_large_network(tmp_path: Path) -> None:
+    parts = [
+        [layers.Conv2D(2, 3, padding="same", name=f"conv{n}"), layers.ReLU(name=f"relu{n}")]
+        for n in range(14)
+    ]
+    net = Sequential([Input((6, 6, 1)), *(each for part in parts for each in part)])
+    path = report(net, RNG.random((6, 6)), tmp_path / "page.html", deep=1)
+    page = Page(path.read_text(encoding="utf-8"))
+    kinds = [tag for tag, each in page.elements if each.get("class") == "layer"]
+    assert kinds == ["section"] + ["details"] * 27
+    assert "draws the inside of 1 of 14 layers that have one" in page.text
+    assert "Left out: conv1, conv2," in page.text
+    assert "--deep 14 draws them all." in page.text
+
+
 def test_a_layer_of_ones_own(tmp_path: Path) -> None:
     class Halve(layers.Layer):
         """Half of everything. And more."""

@@ -99,9 +99,10 @@ def _output(about: Subject, number: int) -> Html | None:
     """The maps that come out, or the numbers."""
     values = numbers(about.calls[number].output)[0]
     if values.ndim == 3:
-        which = _shown(values)
-        strip = [tile(heat(values[..., n]), f"map {n}", f"map {n}") for n in which]
-        return joined([tiles(*strip), _note(len(which), values.shape[2], "maps")])
+        which, signs = _shown(values), bool((values < 0).any())
+        draw = slopes if signs else heat  # one language of colours for all maps of a layer
+        strip = [tile(draw(values[..., n]), f"map {n}", f"map {n}") for n in which]
+        return joined([tiles(*strip), _note(len(which), values.shape[2], signs)])
     if values.ndim == 1 and len(values) <= _FEW:
         return _bars(about, number, values)
     return tiles(tile(heat(as_map(values)), "values", f"{values.size:,} values", large=True))
@@ -112,11 +113,12 @@ def _shown(values: np.ndarray) -> list[int]:
     return sorted(int(n) for n in different(values, _MAPS))
 
 
-def _note(count: int, total: int, what: str) -> Html | None:
-    if count == total:
-        return None
-    text = f"{count} of {total} {what}: lively ones, as unlike each other as there are."
-    return tag("p", text, class_="note")
+def _note(count: int, total: int, signs: bool) -> Html | None:
+    some = f"{count} of {total} maps: lively ones, as unlike each other as there are."
+    parts = [some] if count < total else []
+    if signs:
+        parts.append("Blue is above zero, red below.")
+    return tag("p", " ".join(parts), class_="note") if parts else None
 
 
 def _bars(about: Subject, number: int, values: np.ndarray) -> Html:
