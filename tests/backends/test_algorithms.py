@@ -4,9 +4,6 @@ What it would choose is in test_choice.py. Winograd's accuracy and tiles are in 
 """
 
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -162,39 +159,3 @@ def test_sums_of_the_kernel_gradient_have_bounded_memory(monkeypatch: pytest.Mon
         shapes.clear()
         limit = 4 * math.prod(sums[1:]) * (2 if threads == 5 else 0)  # for two, then for none
         monkeypatch.setattr(implicit_gemm, "SUM_BYTES", limit)
-
-
-# ---- other CPUs ---------------------------------------------------------------------
-
-ELSEWHERE = """
-from tinyconv.backends.base import Activation
-from tests.backends.test_algorithms import *
-from tinyconv.backends.numba import microkernel
-print(microkernel.VECTOR.name)
-for window in (slide((9, 22), (3, 3), (1, 1), "same"), slide((9, 22), (5, 3), (2, 3), "same")):
-    for channels in (1, 3, 19):
-        problem = Problem(window, 1, 2, channels, 37)
-        x, kernel, dz, bias = inputs(problem, Fill(0), "float32")
-        pair = Activation("relu"), slide(window.output, *HALVES), True
-        y, expected = (b.conv_block(x, kernel, bias, window, 1, *pair)[0]
-            for b in (load("numba", "implicit_gemm"), textbook))
-        assert_close(y, expected, "float32", scale=10)
-        dx = implicit_gemm.input_gradient(dz, kernel, window, 1)
-        assert_close(dx, textbook.conv2d_input_gradient(dz, kernel, window, 1), "float32", scale=10)
-        dkernel = implicit_gemm.kernel_gradient(x, dz, window, 1)
-        expected = textbook.conv2d_kernel_gradient(x, dz, window, 1)
-        assert_close(dkernel, expected, "float32", scale=10)
-"""
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "vector"),
-    [("NUMBA_CPU_NAME", "haswell", "avx2"), ("TINYCONV_VECTOR", "portable", "portable")],
-)
-def test_other_vectors(variable: str, value: str, vector: str, tmp_path):
-    environment = {**os.environ, variable: value, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [vector]

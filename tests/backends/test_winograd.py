@@ -4,10 +4,6 @@ What follows it has a file of its own, test_winograd_epilogue.py, and so have th
 are kept, test_winograd_kernels.py.
 """
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,39 +108,6 @@ def test_no_images(algorithm):
     dz = np.ones((0, 9, 7, 35), "float32")
     assert algorithm.input_gradient(dz, kernel, window, 1).shape == x.shape
     assert not algorithm.kernel_gradient(x, dz, window, 1).any()
-
-
-# ---- other CPUs ------------------------------------------------------------------
-
-ELSEWHERE = """
-from tests.backends.winograd_problems import F2, F4, error, run, shapes, textbook
-from tests.strategies import Fill
-from tinyconv.backends.numba import microkernel
-from tinyconv.backends.numba.convolution import winograd
-from tinyconv.geometry import slide
-print(microkernel.VECTOR.name)
-window, fill = slide((7, 9), (3, 3), (1, 1), "same"), Fill(0)
-for algorithm in (F2, F4):
-    for operation, (first, second) in shapes(2, window, 19, 37).items():
-        arguments = fill(first, "float32"), fill(second, "float32")
-        exact = [argument.astype("float64") for argument in arguments]
-        expected = getattr(textbook, operation)(*exact, window, 1)
-        result = run(algorithm, operation, *arguments, window)
-        assert error(result, expected) <= winograd.ERROR[algorithm.m]
-"""
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "vector"),
-    [("NUMBA_CPU_NAME", "haswell", "avx2"), ("TINYCONV_VECTOR", "portable", "portable")],
-)
-def test_other_vectors(variable, value, vector, tmp_path):
-    environment = {**os.environ, variable: value, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [vector]
 
 
 # ---- when ------------------------------------------------------------------------

@@ -1,11 +1,9 @@
-"""Vector registers: which CPU has which, and that the tile fits into them."""
+"""Vector registers: which CPU has which, and that the tile fits into them.
 
-import os
-import platform
+Those of other CPUs compute on this machine in test_other_vectors.py.
+"""
+
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import llvmlite.binding as llvm
 import pytest
@@ -87,48 +85,3 @@ def test_the_tile_stays_in_the_registers(triple, name, vector, size):
     assert len(products) == rows * vectors
     stacked = re.compile(r"(?=.*(%[xyz]mm|\b[qv]\d)).*(\(%rsp|\[sp)")
     assert not [line for line in loop if stacked.match(line)]
-
-
-# ---- other registers on this machine --------------------------------------------
-
-
-PORTABLE = {"TINYCONV_VECTOR": "portable"}
-AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
-X86_HERE = platform.machine() in ("x86_64", "AMD64")
-
-
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    root = Path(__file__).parents[3]
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "PYTHONPATH": str(root), **environment},
-        capture_output=True,
-        text=True,
-        cwd=root,
-    )
-
-
-@pytest.mark.parametrize("environment", [PORTABLE, AVX2] if X86_HERE else [PORTABLE])
-def test_kernels_with_other_registers(environment):
-    tests = Path(__file__).parent
-    files = [str(tests / f"test_{name}.py") for name in ("microkernel", "tile_transforms")]
-    files.append(str(tests.parent / "test_gemm.py"))
-    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", *files, **environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-NAMED = [(PORTABLE, "portable"), (AVX2, "avx2"), ({"NUMBA_CPU_NAME": "haswell"}, "avx2")]
-
-
-@pytest.mark.parametrize(("environment", "name"), NAMED if X86_HERE else NAMED[:1])
-def test_the_environment_may_name_a_cpu(environment, name):
-    """Numba alone would keep this machine's features under the other CPU's name."""
-    code = "from tinyconv.backends.numba import cpu; print(cpu.vector().name)"
-    assert python("-c", code, **environment).stdout == f"{name}\n"
-
-
-def test_another_kind_of_vector_is_refused(monkeypatch):
-    monkeypatch.setenv("TINYCONV_VECTOR", "sse9")
-    message = """TINYCONV_VECTOR must be "portable" or unset. Received: 'sse9'"""
-    with pytest.raises(ValueError, match=message):
-        cpu.vector.__wrapped__()

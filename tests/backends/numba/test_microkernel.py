@@ -1,5 +1,7 @@
 """The micro-kernel, on whole numbers: every result is exact, and so is what must stay as it was."""
 
+import functools
+
 import numpy as np
 import pytest
 from numba import njit
@@ -15,6 +17,7 @@ TILES = [
 ]
 
 
+@functools.cache
 def compiled(rows: int, vectors: int, accumulate: bool):
     kernel = microkernel.make(rows, vectors, accumulate)
 

@@ -1,5 +1,6 @@
 """The transforms of tiles: against Winograd's identity, matrices, and NumPy's maximum."""
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,6 +38,7 @@ def test_one_axis_is_a_convolution(m):
     np.testing.assert_array_equal(f.A, f.AT.T)
 
 
+@functools.cache
 def compiled(name: str):
     """The transform, of tiles whose pixels are one row of a taller array apart."""
     transform = getattr(transforms, name)
