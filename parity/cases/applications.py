@@ -110,7 +110,8 @@ def _names(network: str, asked: Photographs) -> Case:
             results[f"parameters {top}"] = np.asarray(model.count_params())
         return results
 
-    return Case(network, "names of layers and weights", measure)
+    # tests/applications compares them too, with summaries, in the time of one building.
+    return Case(network, "names of layers and weights", measure, quick=False)
 
 
 def _whole(network: str, asked: Photographs) -> Case:
