@@ -13,9 +13,10 @@ demo: $(VENV)/.demo
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python -m examples.notebooks
 
-# Two processes share the files of tests; `python -m pytest` alone runs the same in one.
+# Two processes share the files of tests, in their order (few tests of a file may take longest);
+# `python -m pytest` alone runs the same in one.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Kernels that lie compiled on the disk would hide the code that compiles them.
 coverage: $(VENV)/.test
