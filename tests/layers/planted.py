@@ -128,7 +128,7 @@ def exchanged(layer: Layer, dy: Any, cache: Cache, dx: Any, grads: Gradients) ->
 
 def one_call_alone(layer: Layer, dy: Any, cache: Cache, dx: Any, grads: Gradients) -> Any:
     """The gradient of the last call of a shared layer for that of all of them."""
-    return dx, cache.tape.plan.work[1].block.backward(dy, cache.tape.caches[1])[1]
+    return dx, cache.tape.plan.work[1].block.backward(dy, cache.tape.caches[1], {})[1]
 
 
 def twice_through_one(dtype: str) -> Model:
