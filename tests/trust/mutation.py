@@ -20,6 +20,7 @@ import math
 import py_compile
 import random
 import re
+import shlex
 import shutil
 import tempfile
 from collections import Counter
@@ -243,6 +244,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=20, help="seconds of tests a mutant")
     parser.add_argument("--patience", type=int, default=60, help="seconds beyond three budgets")
     parser.add_argument("--again", type=Path, help="what an earlier run printed: its survivors")
+    parser.add_argument("--sources", nargs="+", help="patterns, in place of the target's own")
     parser.add_argument("--tests", help="arguments for pytest, in place of the target's own")
     parser.add_argument("--project", type=Path, default=building.ROOT, help="with its tests/")
     options = parser.parse_args()
@@ -250,7 +252,9 @@ def main() -> None:
     targets = {name: TARGETS[name] for name in options.target or TARGETS} if own else {"": WHOLE}
     for name, target in targets.items():
         if options.tests:
-            target = target._replace(tests=tuple(options.tests.split()))
+            target = target._replace(tests=tuple(shlex.split(options.tests)))
+        if options.sources:
+            target = target._replace(sources=tuple(options.sources))
         with tempfile.TemporaryDirectory(prefix="tinyconv-mutants-") as folder:
             tree = Tree(Path(folder), options.project)
             outcomes, survivors = campaign(target, tree, options)
