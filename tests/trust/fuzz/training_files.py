@@ -121,7 +121,7 @@ def _changed_state(rng: Random, tree: dict[str, Any]) -> tuple[Any, str]:
     """Another state, its arrays among the values that change."""
     tree, how = values.changed(rng, tree)
     if rng.random() < 0.2 and isinstance(tree, dict):
-        with contextlib.suppress(LookupError, TypeError):
+        with contextlib.suppress(LookupError, TypeError, ValueError):
             pair = rng.choice(tree["weights"])
             now = np.asarray(pair[1])
             pair[1] = rng.choice((np.zeros(0), now.T, now.astype("f8"), now * np.float32("nan")))
