@@ -6,6 +6,10 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+# `make test` runs two processes: a thread that spins for work takes a core from the other one.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 # Compiled backends make the first example of a test slow, so no example has a deadline.
 settings.register_profile(
     "default", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
