@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from benchmarks import marks
 from benchmarks.lineup import OURS
 
-PAGE = Path(__file__).parents[1] / "README.md"
-EXAMPLES = Path(__file__).parents[1] / "examples"
+_ROOT = Path(__file__).parents[1]
+PAGE, EXAMPLES = _ROOT / "README.md", _ROOT / "examples"
 PHOTOGRAPH, WEIGHTS = "photograph.jpg", "{}.weights.h5"
 NOT_MEASURED = (
     "*Not measured yet: `python -m benchmarks expected --rounds 1 --json "
@@ -190,7 +190,7 @@ def measure(each: Run, folder: Path) -> tuple[float, int]:
     """
     environment = {
         **os.environ, "TINYCONV_BACKEND": each.backend, "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": os.pathsep.join([str(EXAMPLES.parent), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
     }  # fmt: skip
     with tempfile.TemporaryDirectory(dir=folder) as name:
         place = Path(name)
